@@ -1,0 +1,163 @@
+"""The record of one iteration as plain frozen dataclasses; `manifest.json` is this record as JSON.
+
+Everything that is published or printed (card, changelog, `hf-mbdc log`, `hf-mbdc show`) is derived from an `Iteration`
+and from nothing else. No machine path, user name or token has a field here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+FORMAT = 1  # of manifest.json; raised when a field changes its meaning
+
+T = TypeVar("T")
+Verdict = Literal["accept", "reject", "inconclusive"]
+Pillar = Literal["approach-specific information", "model-guided synthesis", "industrial data quality"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What something cost. Seconds are of this machine; `tokens` are model input tokens; `bytes` are new bytes stored."""
+
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    model_calls: int = 0
+    tokens: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in dataclasses.fields(Cost)))
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What one step did to the rows, and why. `reasons` counts the reason of every changed, added and rejected row."""
+
+    name: str
+    pillar: Pillar
+    why: str
+    model: str | None = None  # model@sha, when a model made or judged rows
+    kept: int = 0
+    changed: int = 0
+    added: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    automated: bool = True
+    cost: Cost = Cost()
+
+
+@dataclass(frozen=True)
+class SliceEvidence:
+    """Parent and candidate on a part of the evaluation rows, e.g. the rows that ask for `total`."""
+
+    name: str
+    rows: int
+    parent: float
+    candidate: float
+    difference: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Scores of the target trained on parent and on candidate, on the same untouched rows with the same seeds."""
+
+    metric: str
+    split: str
+    rows: int
+    clusters: int
+    seeds: tuple[int, ...]
+    parent: float
+    candidate: float
+    difference: float
+    interval: tuple[float, float]
+    confidence: float
+    p_value: float
+    verdict: Verdict
+    slices: tuple[SliceEvidence, ...] = ()
+    secondary: dict[str, tuple[float, float]] = field(default_factory=dict)  # other metrics: (parent, candidate)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`baseline`: the first revision, nothing to compare with. `unmeasured`: published by hand, without evidence."""
+
+    verdict: Literal["baseline", "unmeasured", "accept", "reject", "inconclusive"]
+    reason: str
+
+
+@dataclass(frozen=True)
+class SplitRecord:
+    """One split of the published data: its number of rows and its content hash (sha256 hex)."""
+
+    rows: int
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class ParentRecord:
+    """The revision that a candidate was made from."""
+
+    version: str
+    sha: str
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One iteration of the loop: where it started, what it did, what that changed, cost and brought."""
+
+    repo_id: str
+    version: str  # vMAJOR.MINOR.PATCH; of a rejected candidate: the number it would have got
+    message: str
+    content_hash: str
+    splits: dict[str, SplitRecord]
+    decision: Decision
+    parent: ParentRecord | None = None
+    steps: tuple[StepRecord, ...] = ()
+    diff: dict[str, Any] = field(default_factory=dict)  # Diff.to_dict()
+    evidence: Evidence | None = None
+    approach: dict[str, Any] = field(default_factory=dict)  # name, options, adds, target
+    cost: Cost = Cost()
+    recipe: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    created_at: str = ""  # ISO 8601, UTC
+    format: int = FORMAT
+    sha: str | None = None  # of the commit; known only afterwards, so not part of the manifest
+
+    def to_json(self) -> str:
+        """The manifest's text: sorted keys, so that equal iterations give equal bytes."""
+        data = dataclasses.asdict(self)
+        del data["sha"]
+        return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Iteration:
+        """Reads a manifest; raises `ValueError` or `TypeError` when it is not one."""
+        return build(cls, json.loads(text))
+
+
+def build(kind: Any, value: Any) -> Any:
+    """Builds a dataclass (nested, with tuples, dicts and optionals) from what `json.loads` gives.
+
+    Example:
+        >>> build(Decision, {"verdict": "accept", "reason": "total +.23"}).verdict
+        'accept'
+    """
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return None if value is None else build(next(a for a in args if a is not type(None)), value)
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return typing.cast(type, kind)(**{name: build(hints[name], item) for name, item in value.items() if name in hints})
+    if origin is tuple:
+        inner = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
+        return tuple(build(k, v) for k, v in zip(inner, value, strict=True))
+    if origin is dict:
+        return {key: build(args[1], item) for key, item in value.items()}
+    return float(value) if kind is float and isinstance(value, int) else value
