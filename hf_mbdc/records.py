@@ -154,7 +154,9 @@ def build(kind: Any, value: Any) -> Any:
         return None if value is None else build(next(a for a in args if a is not type(None)), value)
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
-        return typing.cast(type, kind)(**{name: build(hints[name], item) for name, item in value.items() if name in hints})
+        return typing.cast(type, kind)(
+            **{name: build(hints[name], item) for name, item in value.items() if name in hints}
+        )
     if origin is tuple:
         inner = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
         return tuple(build(k, v) for k, v in zip(inner, value, strict=True))

@@ -1,0 +1,33 @@
+"""Fixtures for every test. Traffic goes to 127.0.0.1 only, caches to a scratch folder, and nothing is downloaded."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+# Before the first import of huggingface_hub and datasets, which read these once. Port 9 (discard) answers nobody.
+SCRATCH = tempfile.mkdtemp(prefix="hf-mbdc-tests-")
+os.environ.update(
+    HF_HOME=SCRATCH,
+    HF_ENDPOINT="http://127.0.0.1:9",
+    HF_HUB_DISABLE_XET="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    HF_UPDATE_DOWNLOAD_COUNTS="0",
+    HF_HUB_DISABLE_IMPLICIT_TOKEN="1",
+    TOKENIZERS_PARALLELISM="false",
+    OMP_NUM_THREADS="1",
+)
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real public data beside the project; tests that need it skip where it is missing."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}")
+    return folder
