@@ -8,37 +8,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
-_HOME = {
-    "ExtractiveQA": "hf_mbdc.approaches.extractive_qa",
-    "FolderRepository": "hf_mbdc.revisions.folder",
-    "HubRepository": "hf_mbdc.revisions.hub",
-    "Iteration": "hf_mbdc.records",
-    "MbdcError": "hf_mbdc.errors",
-    "annotate": "hf_mbdc.approaches",
-    "compare": "hf_mbdc.guidance.compare",
-    "diff": "hf_mbdc.revisions.diff",
-    "load": "hf_mbdc.revisions.publish",
-    "load_dataset": "hf_mbdc.loaders",
-    "log": "hf_mbdc.revisions.publish",
-    "publish": "hf_mbdc.revisions.publish",
-    "run": "hf_mbdc.iteration",
-    "show": "hf_mbdc.revisions.publish",
-}
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'hf_mbdc' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
 if TYPE_CHECKING:
     from hf_mbdc.approaches import annotate
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
@@ -51,3 +20,49 @@ if TYPE_CHECKING:
     from hf_mbdc.revisions.folder import FolderRepository
     from hf_mbdc.revisions.hub import HubRepository
     from hf_mbdc.revisions.publish import load, log, publish, show
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ExtractiveQA",
+    "FolderRepository",
+    "HubRepository",
+    "Iteration",
+    "MbdcError",
+    "annotate",
+    "compare",
+    "diff",
+    "load",
+    "load_dataset",
+    "log",
+    "publish",
+    "run",
+    "show",
+]
+
+_MODULE_OF = {
+    "ExtractiveQA": "approaches.extractive_qa",
+    "FolderRepository": "revisions.folder",
+    "HubRepository": "revisions.hub",
+    "Iteration": "records",
+    "MbdcError": "errors",
+    "annotate": "approaches",
+    "compare": "guidance.compare",
+    "diff": "revisions.diff",
+    "load": "revisions.publish",
+    "load_dataset": "loaders",
+    "log": "revisions.publish",
+    "publish": "revisions.publish",
+    "run": "iteration",
+    "show": "revisions.publish",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'hf_mbdc' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"hf_mbdc.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,7 +1,7 @@
 """Every error that hf_mbdc raises on purpose: what is wrong, where, and how to mend it.
 
-One base class, one subclass per kind of thing that can be wrong. The fields stay on the exception, so that a program can
-act on them (`error.where["id"]`) and the command line can print them without a traceback.
+One base class, one subclass per kind of thing that can be wrong. The fields stay on the exception, so that a program
+can act on them (`error.where["id"]`) and the command line can print them without a traceback.
 """
 
 from __future__ import annotations

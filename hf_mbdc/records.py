@@ -22,7 +22,7 @@ Pillar = Literal["approach-specific information", "model-guided synthesis", "ind
 
 @dataclass(frozen=True)
 class Cost:
-    """What something cost. Seconds are of this machine; `tokens` are model input tokens; `bytes` are new bytes stored."""
+    """What something cost: seconds of this machine, model input tokens, new bytes stored."""
 
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
