@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from hf_mbdc.guidance.compare import compare
     from hf_mbdc.iteration import run
     from hf_mbdc.loaders import load_dataset
+    from hf_mbdc.publication import load, log, publish, show
     from hf_mbdc.records import Iteration
     from hf_mbdc.revisions.diff import diff
     from hf_mbdc.revisions.folder import FolderRepository
     from hf_mbdc.revisions.hub import HubRepository
-    from hf_mbdc.revisions.publish import load, log, publish, show
 
 __version__ = "0.1.0"
 
@@ -49,12 +49,12 @@ _MODULE_OF = {
     "annotate": "approaches",
     "compare": "guidance.compare",
     "diff": "revisions.diff",
-    "load": "revisions.publish",
+    "load": "publication",
     "load_dataset": "loaders",
-    "log": "revisions.publish",
-    "publish": "revisions.publish",
+    "log": "publication",
+    "publish": "publication",
     "run": "iteration",
-    "show": "revisions.publish",
+    "show": "publication",
 }
 
 

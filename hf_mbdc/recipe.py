@@ -1,0 +1,212 @@
+"""A recipe: one YAML file that says which data, which approach, which target model and which iterations.
+
+`read_recipe` turns it into frozen dataclasses. A wrong key is answered with its path and the nearest right one, a wrong
+type with the type that was wanted, and all of it before any work starts.
+
+Example:
+    >>> recipe = read_recipe("quickstart")
+    >>> recipe.target.model
+    'layout_span'
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hf_mbdc.errors import RecipeError
+
+PACKAGED = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class DatasetRecipe:
+    """Where the rows come from: a loader (or any dataset that `datasets` loads), or a revision of the repository."""
+
+    name: str | None = None
+    data_dir: str | None = None
+    revision: str | None = None  # start from this revision of `repo_id` instead of from raw files
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ApproachRecipe:
+    """The approach by name, and its fields."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TargetRecipe:
+    """The model that will ship: `layout_span` (trained from nothing) or a checkpoint, and the flags of its training."""
+
+    model: str = "layout_span"
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EvaluationRecipe:
+    """How parent and candidate are compared: on which rows, in which parts, with which training seeds."""
+
+    split: str = "test"
+    slice_by: str | None = None
+    cluster_by: str = "document_id"
+    seeds: tuple[int, ...] = (0,)
+    minimum_effect: float = 0.0
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True)
+class StepRecipe:
+    """One synthesis step on the train split: its name, why it is done, and its options."""
+
+    name: str
+    why: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class IterationRecipe:
+    """One iteration; the first of a recipe that starts from raw files has no steps and publishes the baseline."""
+
+    message: str
+    steps: tuple[StepRecipe, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe, checked. `repository` is a folder, or `hub` for the Hub of HF_ENDPOINT and HF_TOKEN."""
+
+    repo_id: str
+    dataset: DatasetRecipe
+    approach: ApproachRecipe
+    iterations: tuple[IterationRecipe, ...]
+    target: TargetRecipe = TargetRecipe()
+    evaluation: EvaluationRecipe = EvaluationRecipe()
+    repository: str = "./repo"
+
+
+def packaged_recipes() -> list[str]:
+    """The names of the recipes that come with the package."""
+    return sorted(path.stem for path in PACKAGED.glob("*.yaml"))
+
+
+def read_recipe(recipe: str | Path | Recipe, **overrides: str | Path | None) -> Recipe:
+    """Reads and checks a recipe.
+
+    Args:
+        recipe: the name of a packaged recipe, the path of a YAML file, or a `Recipe`, which is taken as it is.
+        **overrides: `data_dir`, `repo_id`, `repository`; what is not None takes the recipe's place.
+
+    Raises:
+        RecipeError: no such recipe, broken YAML, an unknown key (with the nearest right one) or a wrong type.
+    """
+    if not isinstance(recipe, Recipe):
+        path = _find(recipe)
+        recipe = typing.cast(Recipe, _check(Recipe, _parse_yaml(path), path=path.name, key=""))
+    given = {name: str(value) for name, value in overrides.items() if value is not None}
+    if (data_dir := given.pop("data_dir", None)) is not None:
+        recipe = dataclasses.replace(recipe, dataset=dataclasses.replace(recipe.dataset, data_dir=data_dir))
+    recipe = dataclasses.replace(recipe, **typing.cast(Any, given))
+    if (recipe.dataset.name is None) == (recipe.dataset.revision is None):
+        raise RecipeError(
+            "A recipe starts from a dataset or from a revision",
+            key="dataset",
+            mend="Set exactly one of dataset.name and dataset.revision.",
+        )
+    return recipe
+
+
+def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
+    """The resolved recipe as plain data for the manifest, without the paths of this machine."""
+    data = dataclasses.asdict(recipe)
+    del data["repository"]
+    del data["dataset"]["data_dir"]
+    if Path(data["target"]["model"]).is_absolute():
+        data["target"]["model"] = Path(data["target"]["model"]).name
+    return data
+
+
+def _find(recipe: str | Path) -> Path:
+    if (packaged := PACKAGED / f"{recipe}.yaml").is_file() and str(recipe) in packaged_recipes():
+        return packaged
+    if (path := Path(recipe)).is_file():
+        return path
+    near = difflib.get_close_matches(str(recipe), packaged_recipes(), n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise RecipeError(
+        "No such recipe",
+        recipe=str(recipe),
+        mend=f"{hint}Give the path of a YAML file or one of: {', '.join(packaged_recipes())}.",
+    )
+
+
+def _parse_yaml(path: Path) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise RecipeError(
+            "The recipe is not YAML",
+            recipe=path.name,
+            line=mark.line + 1 if mark else None,
+            mend=str(getattr(error, "problem", error)).capitalize() + ".",
+        ) from error
+
+
+def _check(kind: Any, value: Any, *, path: str, key: str) -> Any:
+    """Builds `kind` from YAML data, or says at which key it is not one."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        inner = next(a for a in args if a is not type(None))
+        return None if value is None else _check(inner, value, path=path, key=key)
+    if dataclasses.is_dataclass(kind):
+        return _check_mapping(kind, value, path=path, key=key)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise _wrong_type("a list", value, path=path, key=key)
+        return tuple(_check(args[0], item, path=path, key=f"{key}[{i}]") for i, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+            raise _wrong_type("a mapping", value, path=path, key=key)
+        return value
+    wanted = (int, float) if kind is float else (kind,)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
+        raise _wrong_type({str: "text", int: "a whole number", float: "a number"}[kind], value, path=path, key=key)
+    return value
+
+
+def _check_mapping(kind: Any, value: Any, *, path: str, key: str) -> Any:
+    if not isinstance(value, dict):
+        raise _wrong_type("a mapping", value, path=path, key=key)
+    hints = typing.get_type_hints(kind)
+    for name in value:
+        if name not in hints:
+            near = difflib.get_close_matches(str(name), hints, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"The keys here are: {', '.join(hints)}."
+            raise RecipeError("Unknown key in the recipe", recipe=path, key=_join(key, name), mend=hint)
+    for item in dataclasses.fields(kind):
+        required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        if required and item.name not in value:
+            raise RecipeError(
+                "A key is missing in the recipe", recipe=path, key=_join(key, item.name), mend=f"Add {item.name!r}."
+            )
+    return kind(**{n: _check(hints[n], item, path=path, key=_join(key, n)) for n, item in value.items()})
+
+
+def _wrong_type(wanted: str, value: Any, *, path: str, key: str) -> RecipeError:
+    return RecipeError(
+        f"A recipe key wants {wanted}", recipe=path, key=key, value=value, mend=f"Write {wanted} at this key."
+    )
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else str(name)
