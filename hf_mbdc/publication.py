@@ -88,7 +88,7 @@ def draft(
     from hf_mbdc.revisions.version import next_version
 
     splits = _as_splits(dataset)
-    before = _parent_of(repo_id, repository, parent)
+    before = parent_of(repo_id, repository, parent)
     changes = diff(load(repo_id, before.sha, repository=repository), splits) if before else None
     iteration = Iteration(
         repo_id=repo_id,
@@ -151,16 +151,16 @@ def load(repo_id: str, revision: str = "main", *, repository: str | Path | Repos
     opened = open_repository(repository)
     sha = opened.resolve(repo_id, revision)
     dataset = read_files(opened.snapshot(repo_id, sha))
-    if (manifest := _find_manifest(repo_id, sha, opened)) is not None:
-        if (found := dataset_hash(dataset)) != manifest.content_hash:
-            raise IntegrityError(
-                "The data is not what the manifest of its revision says",
-                repo_id=repo_id,
-                revision=revision,
-                expected=manifest.content_hash[:12],
-                found=found[:12],
-                mend="Somebody changed data files without publishing; load an earlier version or publish the data.",
-            )
+    manifest = _find_manifest(repo_id, sha, opened)
+    if manifest is not None and (found := dataset_hash(dataset)) != manifest.content_hash:
+        raise IntegrityError(
+            "The data is not what the manifest of its revision says",
+            repo_id=repo_id,
+            revision=revision,
+            expected=manifest.content_hash[:12],
+            found=found[:12],
+            mend="Somebody changed data files without publishing; load an earlier version or publish the data.",
+        )
     return dataset
 
 
@@ -175,10 +175,9 @@ def log(repo_id: str, *, repository: str | Path | Repository | None = None) -> l
 
     opened = open_repository(repository)
     opened.resolve(repo_id, "main")  # says it when there is no such repository
-    beside = [sha for name, sha in opened.branches(repo_id).items() if name.startswith(f"{CANDIDATES}/")]
-    history = _history(repo_id, opened)
-    refused = [item for sha in beside if (item := _find_manifest(repo_id, sha, opened)) is not None]
-    return sorted([*history, *refused], key=lambda item: item.created_at, reverse=True)
+    return sorted(
+        [*_history(repo_id, opened), *_refused(repo_id, opened)], key=lambda item: item.created_at, reverse=True
+    )
 
 
 def show(repo_id: str, revision: str = "main", *, repository: str | Path | Repository | None = None) -> Iteration:
@@ -191,6 +190,17 @@ def show(repo_id: str, revision: str = "main", *, repository: str | Path | Repos
 
     opened = open_repository(repository)
     return _read_manifest(repo_id, opened.resolve(repo_id, revision), opened)
+
+
+def find_published(dataset: DatasetDict, repo_id: str, repository: Repository) -> Iteration | None:
+    """The version or refused candidate that holds exactly these rows, if there is one."""
+    from hf_mbdc.revisions.content_hash import dataset_hash
+
+    if repository.head(repo_id) is None:
+        return None
+    wanted = dataset_hash(dataset)
+    known = [*_history(repo_id, repository), *_refused(repo_id, repository)]
+    return next((item for item in known if item.content_hash == wanted), None)
 
 
 def _as_splits(dataset: Dataset | DatasetDict) -> DatasetDict:
@@ -209,7 +219,8 @@ def _as_splits(dataset: Dataset | DatasetDict) -> DatasetDict:
     return splits
 
 
-def _parent_of(repo_id: str, repository: Repository, parent: str | None) -> ParentRecord | None:
+def parent_of(repo_id: str, repository: Repository, parent: str | None = None) -> ParentRecord | None:
+    """The head as a parent, None for an empty repository; an error when `parent` is not the head any more."""
     head = repository.head(repo_id)
     if head is None:
         if parent is not None:
@@ -239,6 +250,12 @@ def _history(repo_id: str, repository: Repository) -> list[Iteration]:
         if manifest is not None:
             found[manifest.version] = manifest  # a later card-only commit carries the same manifest: keep the oldest
     return list(found.values())
+
+
+def _refused(repo_id: str, repository: Repository) -> list[Iteration]:
+    """The candidates that were not accepted, each on its branch."""
+    shas = [sha for name, sha in repository.branches(repo_id).items() if name.startswith(f"{CANDIDATES}/")]
+    return [item for sha in shas if (item := _find_manifest(repo_id, sha, repository)) is not None]
 
 
 def _already_there(record: Iteration, repository: Repository, branch: str) -> Iteration | None:

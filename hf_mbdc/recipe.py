@@ -17,9 +17,11 @@ import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hf_mbdc.errors import RecipeError
+
+T = TypeVar("T")
 
 PACKAGED = Path(__file__).parent / "recipes"
 
@@ -123,6 +125,11 @@ def read_recipe(recipe: str | Path | Recipe, **overrides: str | Path | None) -> 
     return recipe
 
 
+def check_options(kind: type[T], options: dict[str, Any], *, key: str) -> T:
+    """Builds a dataclass from a recipe's free-form options, or says which key of the recipe is wrong."""
+    return typing.cast(T, _check_mapping(kind, options, path=None, key=key))
+
+
 def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
     """The resolved recipe as plain data for the manifest, without the paths of this machine."""
     data = dataclasses.asdict(recipe)
@@ -162,7 +169,7 @@ def _parse_yaml(path: Path) -> Any:
         ) from error
 
 
-def _check(kind: Any, value: Any, *, path: str, key: str) -> Any:
+def _check(kind: Any, value: Any, *, path: str | None, key: str) -> Any:
     """Builds `kind` from YAML data, or says at which key it is not one."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
@@ -184,7 +191,7 @@ def _check(kind: Any, value: Any, *, path: str, key: str) -> Any:
     return value
 
 
-def _check_mapping(kind: Any, value: Any, *, path: str, key: str) -> Any:
+def _check_mapping(kind: Any, value: Any, *, path: str | None, key: str) -> Any:
     if not isinstance(value, dict):
         raise _wrong_type("a mapping", value, path=path, key=key)
     hints = typing.get_type_hints(kind)
@@ -202,7 +209,7 @@ def _check_mapping(kind: Any, value: Any, *, path: str, key: str) -> Any:
     return kind(**{n: _check(hints[n], item, path=path, key=_join(key, n)) for n, item in value.items()})
 
 
-def _wrong_type(wanted: str, value: Any, *, path: str, key: str) -> RecipeError:
+def _wrong_type(wanted: str, value: Any, *, path: str | None, key: str) -> RecipeError:
     return RecipeError(
         f"A recipe key wants {wanted}", recipe=path, key=key, value=value, mend=f"Write {wanted} at this key."
     )

@@ -122,6 +122,7 @@ class Iteration:
     steps: tuple[StepRecord, ...] = ()
     diff: dict[str, Any] = field(default_factory=dict)  # Diff.to_dict()
     evidence: Evidence | None = None
+    scores: dict[str, float] = field(default_factory=dict)  # of the target trained on this data: metric[/slice] → mean
     approach: dict[str, Any] = field(default_factory=dict)  # name, options, adds, target
     cost: Cost = Cost()
     recipe: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,174 @@
+"""`hf-mbdc`: every command is a public function with the same name and options.
+
+Nothing heavy is imported before a command runs, so that `--help` and shell completion answer at once. Errors of this
+package are printed without a traceback (`--debug` shows it) and exit with 1; wrong usage exits with 2; a run whose
+candidate was not accepted exits with 0, because refusing is a result.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hf_mbdc.errors import MbdcError
+
+if TYPE_CHECKING:
+    from hf_mbdc.records import Iteration
+
+app = typer.Typer(
+    name="hf-mbdc",
+    help="Curate a dataset for the model that will ship: every iteration measured, published and explained.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+RepoId = Annotated[str, typer.Argument(help="The dataset repository, namespace/name.", metavar="REPO_ID")]
+Repository = Annotated[
+    str,
+    typer.Option(envvar="HF_MBDC_REPOSITORY", help="A folder, or `hub` for the Hub of HF_ENDPOINT and HF_TOKEN."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON on standard output, and nothing else.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from hf_mbdc import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options that stand before the command; `main` reads `--debug` from the command line itself."""
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A packaged recipe (quickstart, receipts) or the path of a YAML file.")],
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the raw files, in place of the recipe's.")] = None,
+    repository: Annotated[
+        str | None,
+        typer.Option(envvar="HF_MBDC_REPOSITORY", help="A folder, or `hub`, in place of the recipe's (./repo)."),
+    ] = None,
+    repo_id: Annotated[str | None, typer.Option(help="namespace/name, in place of the recipe's.")] = None,
+    work_dir: Annotated[Path | None, typer.Option(help="Folder of the trainings; default: mbdc under HF_HOME.")] = None,
+    max_parallel: Annotated[int | None, typer.Option(min=1, help="Trainings side by side; default: the cores.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a recipe: load, annotate, let the target help, train, compare, decide, publish."""
+    from hf_mbdc.iteration import run as run_recipe
+    from hf_mbdc.publication import log as read_log
+    from hf_mbdc.recipe import read_recipe
+
+    plan = read_recipe(recipe, data_dir=data_dir, repository=repository, repo_id=repo_id)
+    last = run_recipe(plan, work_dir=work_dir, max_parallel=max_parallel, progress=not as_json)
+    if as_json:
+        typer.echo(last.to_json(), nl=False)
+        return
+    from hf_mbdc.revisions.terminal import run_summary
+
+    _show(run_summary(last, read_log(plan.repo_id, repository=plan.repository)))
+    _show(_next_commands(last, plan.repository))
+
+
+@app.command()
+def log(repo_id: RepoId, repository: Repository = "./repo", as_json: Json = False) -> None:
+    """List the versions of a repository, newest first, and the candidates that were not accepted."""
+    from hf_mbdc.publication import log as read_log
+
+    history = read_log(repo_id, repository=repository)
+    if as_json:
+        typer.echo(json.dumps([json.loads(item.to_json()) for item in history], indent=2, ensure_ascii=False))
+        return
+    from hf_mbdc.revisions.terminal import log_table
+
+    _show(log_table(history))
+
+
+@app.command()
+def show(
+    repo_id: RepoId,
+    revision: Annotated[str, typer.Argument(help="A version, branch or commit.")] = "main",
+    repository: Repository = "./repo",
+    as_json: Json = False,
+) -> None:
+    """Show one revision: what changed, why, by which step and model, at what cost, with what effect."""
+    from hf_mbdc.publication import show as read_record
+
+    record = read_record(repo_id, revision, repository=repository)
+    if as_json:
+        typer.echo(record.to_json(), nl=False)
+        return
+    from hf_mbdc.revisions.terminal import show_panel
+
+    _show(show_panel(record))
+
+
+@app.command()
+def diff(
+    repo_id: RepoId,
+    old: Annotated[str, typer.Argument(help="The revision to compare from.")],
+    new: Annotated[str, typer.Argument(help="The revision to compare to.")] = "main",
+    key: Annotated[str, typer.Option(help="The column that identifies a row.")] = "id",
+    repository: Repository = "./repo",
+    as_json: Json = False,
+) -> None:
+    """Compare two revisions by key: rows added, removed and changed, per split and column."""
+    from hf_mbdc.publication import load
+    from hf_mbdc.revisions.diff import diff as compare
+
+    before, after = (load(repo_id, revision, repository=repository) for revision in (old, new))
+    changes = compare(before, after, key=key)
+    if as_json:
+        typer.echo(json.dumps(changes.to_dict(), indent=2, ensure_ascii=False))
+        return
+    from hf_mbdc.revisions.terminal import diff_table
+
+    _show(diff_table(changes.to_dict()))
+
+
+def main() -> None:
+    """The entry point: runs the command and turns the package's errors into one readable line."""
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except MbdcError as error:
+        if debug:
+            raise
+        _print_error(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _print_error("Interrupted. What was trained is kept: the same command goes on from there.")
+        sys.exit(130)
+
+
+def _print_error(text: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True).print(Text("Error: ", style="bold red") + Text(text, style="default"), soft_wrap=True)
+
+
+def _show(renderable: Any) -> None:
+    from rich.console import Console
+
+    Console().print(renderable)
+
+
+def _next_commands(last: Iteration, repository: str) -> str:
+    where = "" if repository == "./repo" else f" --repository {repository}"
+    return f"\nNext: hf-mbdc show {last.repo_id} {last.version}{where}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Choose among the occurrences of an answer with the target model's own scores, out of fold.
+
+An answer such as `9.00` may stand in a document several times, and its offsets say which one the target learns to
+read. The target is trained over *all* occurrences of the answers of other documents (marginal likelihood first, then
+its own best-scoring one: hard-EM, Min et al. 2019, https://arxiv.org/abs/1909.04849), scores the occurrences of the
+documents that were held out, and the most likely one becomes the label.
+
+Where this deviates from the paper: there the model is trained on its choice and is the end product; here it labels only
+documents that it was not trained on (K-fold over documents), and the labels are the product, published for any model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hf_mbdc.errors import RecipeError
+from hf_mbdc.records import Cost, StepRecord
+from hf_mbdc.transforms.rows import add_provenance_columns, replace_rows
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.training.config import TrainingConfig
+    from hf_mbdc.training.launch import TrainingResult
+
+NAME = "relabel_occurrences"
+MOVED = "the target, trained on other documents, finds another occurrence more likely"
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """The rows after a step, and the record of what the step did to them."""
+
+    rows: Dataset
+    record: StepRecord
+
+
+@dataclass(frozen=True)
+class RelabelOptions:
+    """Options of the step in a recipe.
+
+    `folds`: parts that the documents are cut into; each part is scored by a target trained on the others.
+    `objective`: `hard_em` or `marginal`. `seed`: of the fold assignment and of the trainings.
+    """
+
+    folds: int = 4
+    objective: str = "hard_em"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise RecipeError("Scoring out of fold needs at least 2 folds", key="folds", value=self.folds)
+        if self.objective not in ("hard_em", "marginal"):
+            raise RecipeError(
+                "No such objective over occurrences", key="objective", value=self.objective, mend="hard_em or marginal."
+            )
+
+
+def assign_folds(groups: list[str], folds: int, seed: int) -> np.ndarray:
+    """(n,) fold numbers by a hash of each group, so that equal groups share a fold and new ones move no old one.
+
+    Example:
+        >>> assign_folds(["a", "c", "a"], folds=2, seed=0).tolist()
+        [0, 1, 0]
+    """
+    keys = (hashlib.sha256(f"{seed}\x1f{group}".encode()).digest() for group in groups)
+    return np.array([int.from_bytes(key[:8], "big") % folds for key in keys], dtype=np.int64)
+
+
+def relabel_occurrences(
+    rows: Dataset,
+    approach: ExtractiveQA,
+    *,
+    config: TrainingConfig,
+    options: RelabelOptions = RelabelOptions(),
+    work_dir: Path,
+    max_parallel: int | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> StepResult:
+    """Moves the offsets of rows whose answer occurs several times to the occurrence the target finds most likely.
+
+    Args:
+        rows: an annotated train split.
+        approach: the approach that annotated it; re-derives the columns of a chosen occurrence.
+        config: training settings of the target; objective and seed come from `options`.
+        options: folds, objective, seed.
+        work_dir: folder of the trainings; what is there already is not trained again.
+        max_parallel: trainings side by side; default one a core.
+        on_progress: called with the fraction that is done, 0 to 1.
+
+    Returns:
+        The rows, with provenance columns set where the offsets moved, and the step's record with its cost.
+    """
+    from hf_mbdc.training.launch import TrainingJob, launch
+
+    # Documents with the same text share a fold: their labels would give the held-out ones away.
+    fold = assign_folds(rows["context"][:], options.folds, options.seed)
+    config = dataclasses.replace(config, objective=options.objective, seed=options.seed)
+    used = [k for k in range(options.folds) if (fold == k).any()]
+    jobs = [
+        TrainingJob(
+            train=rows.select(np.flatnonzero(fold != k)),
+            predict={"held_out": rows.select(np.flatnonzero(fold == k))},
+            config=config,
+        )
+        for k in used
+    ]
+    results = launch(jobs, work_dir=work_dir, max_parallel=max_parallel, on_progress=on_progress)
+    return apply_scores(rows, approach, fold, dict(zip(used, results, strict=True)))
+
+
+def apply_scores(
+    rows: Dataset, approach: ExtractiveQA, fold: np.ndarray, results: dict[int, TrainingResult]
+) -> StepResult:
+    """Relabels from the held-out scores of each fold's model; the half of the step that trains nothing."""
+    best = _best_candidates(rows, results)
+    candidates, start, end = rows["candidates"][:], rows["answer_start"][:], rows["answer_end"][:]
+    moved = np.array(
+        [
+            i
+            for i, index in enumerate(best)
+            if index >= 0 and (candidates[i][index]["start"], candidates[i][index]["end"]) != (start[i], end[i])
+        ],
+        dtype=np.int64,
+    )
+    chosen = approach.choose_candidate(rows.select(moved)[:], best[moved].tolist())
+    provenance = {
+        "mbdc_source": [NAME] * len(moved),
+        "mbdc_parent_id": rows.select(moved)["id"][:],
+        "mbdc_model": [results[k].model_id for k in fold[moved]],
+    }
+    record = StepRecord(
+        name=NAME,
+        pillar="model-guided synthesis",
+        why="",
+        model=", ".join(results[k].model_id for k in sorted(results)),
+        kept=len(rows) - len(moved),
+        changed=len(moved),
+        reasons={MOVED: len(moved)},
+        cost=sum((result.cost for result in results.values()), Cost()),
+    )
+    return StepResult(replace_rows(add_provenance_columns(rows), moved, {**chosen, **provenance}), record)
+
+
+def _best_candidates(rows: Dataset, results: dict[int, TrainingResult]) -> np.ndarray:
+    """(n,) index of each row's best-scoring candidate, the first of equals; −1 where there is no choice."""
+    scores: dict[str, list[float]] = {}
+    for result in results.values():
+        held_out = result.predictions["held_out"]
+        scores.update(zip(held_out["id"].to_pylist(), held_out["candidate_scores"].to_pylist(), strict=True))
+    ragged = [scores[key] for key in rows["id"][:]]  # lists of different lengths: no array to vectorise over
+    return np.array([int(np.argmax(s)) if len(s) > 1 else -1 for s in ragged], dtype=np.int64)
