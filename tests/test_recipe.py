@@ -1,0 +1,82 @@
+"""Recipes: what they become, and what a wrong one is answered with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hf_mbdc.errors import RecipeError
+from hf_mbdc.recipe import Recipe, packaged_recipes, read_recipe, recipe_to_dict
+
+MINIMAL = """
+repo_id: me/x
+dataset: {name: sroie}
+approach: {name: extractive_qa}
+iterations: [{message: first}]
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", packaged_recipes())
+def test_every_packaged_recipe_is_right(name: str) -> None:
+    recipe = read_recipe(name)
+    assert recipe.repo_id == f"me/{name}"
+    assert not recipe.iterations[0].steps
+    assert recipe.iterations[1].steps[0].why
+
+
+def test_a_minimal_recipe_gets_the_defaults(tmp_path: Path) -> None:
+    recipe = read_recipe(write(tmp_path, MINIMAL))
+    assert (recipe.target.model, recipe.repository, recipe.evaluation.seeds) == ("layout_span", "./repo", (0,))
+
+
+def test_arguments_take_the_place_of_keys(tmp_path: Path) -> None:
+    recipe = read_recipe(write(tmp_path, MINIMAL), data_dir="d", repository="r", repo_id="a/b")
+    assert (recipe.dataset.data_dir, recipe.repository, recipe.repo_id) == ("d", "r", "a/b")
+
+
+def test_the_resolved_recipe_names_no_path_of_the_machine(tmp_path: Path) -> None:
+    recipe = read_recipe(write(tmp_path, MINIMAL), data_dir="/home/someone/data", repository="/home/someone/repo")
+    assert "/home" not in str(recipe_to_dict(recipe))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("repo_id: me/x", "repo_idd: me/x", r"Unknown key .*key 'repo_idd'.* Did you mean 'repo_id'\?"),
+        ("{name: sroie}", "{nam: sroie}", r"key 'dataset.nam'.* Did you mean 'name'\?"),
+        ("[{message: first}]", "[{message: first, zzz: 1}]", r"key 'iterations\[0\].zzz'.* The keys here are: message"),
+        ("[{message: first}]", "{message: first}", r"wants a list .*key 'iterations'"),
+        ("[{message: first}]", "[{steps: []}]", r"missing .*key 'iterations\[0\].message'.* Add 'message'"),
+        ("me/x", "7", r"wants text .*key 'repo_id', value 7"),
+        ("{name: sroie}", "{}", r"starts from a dataset or from a revision"),
+        ("{name: sroie}", "{name: sroie, revision: v1.0.0}", r"exactly one of dataset.name and dataset.revision"),
+        ("{name: sroie}", "{name: [", r"not YAML .*line"),
+    ],
+)
+def test_a_wrong_recipe_is_answered_with_the_place_and_the_mend(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(write(tmp_path, MINIMAL.replace(old, new)))
+
+
+def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
+    with pytest.raises(RecipeError, match=r"recipe 'recepits'.* Did you mean 'receipts'\?"):
+        read_recipe("recepits")
+
+
+def test_seeds_must_be_whole_numbers(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"wants a whole number .*evaluation.seeds\[1\].*value 'a'"):
+        read_recipe(write(tmp_path, MINIMAL + "evaluation: {seeds: [0, a]}\n"))
+
+
+def test_a_recipe_object_is_taken_as_it_is() -> None:
+    recipe = read_recipe("quickstart")
+    assert isinstance(recipe, Recipe)
+    assert read_recipe(recipe) == recipe
