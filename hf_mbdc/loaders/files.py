@@ -1,0 +1,105 @@
+"""Reading the files of a data set: every failure is a `DataError` that names the file by its path inside the data
+set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from hf_mbdc.errors import DataError
+
+
+def open_folder(data_dir: str | None, loader: str, layout: str) -> Path:
+    """The data set's folder (or file), once it is known to exist."""
+    mend = f"Give data_dir=…, the path of {layout}."
+    if data_dir is None:
+        raise DataError(f"The loader {loader!r} reads local files and got no data_dir", mend=mend)
+    folder = Path(data_dir).expanduser()
+    if not folder.exists():
+        raise DataError("There is no such folder", data_dir=data_dir, mend=mend)
+    return folder
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file `name` of a folder, where `name` comes from the data and must not lead out of the folder.
+
+    Links on the disk are followed: the data cannot make one, and a snapshot of the Hub consists of them.
+
+    Raises:
+        DataError: an absolute path, a drive, or one with `..`.
+    """
+    parts, windows = PurePosixPath(name.replace("\\", "/")), PureWindowsPath(name)
+    if not parts.parts or "\0" in name or parts.is_absolute() or windows.drive or ".." in parts.parts:
+        raise DataError("A path in the data leads out of the data set's folder", path=name)
+    return folder / parts
+
+
+def content_hash(folder: Path, paths: Iterable[Path]) -> str:
+    """SHA-256 (hex) over names and bytes of files. A file that cannot be read counts as such; reading it says why."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        try:
+            content = path.read_bytes()
+        except OSError:
+            content = b"\0unreadable"
+        name = path.relative_to(folder).as_posix()
+        digest.update(f"{len(name)} {name} {len(content)}\n".encode(errors="surrogateescape"))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def read_bytes(folder: Path, name: str) -> bytes:
+    """The bytes of the file `name` of a folder."""
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise DataError("The file is missing", path=name) from None
+    except OSError as error:
+        raise DataError(f"The file cannot be read: {error.strerror}", path=name) from error
+
+
+def read_text(folder: Path, name: str, fallback_encoding: str | None = None) -> str:
+    """The text of a UTF-8 file, with or without a byte order mark.
+
+    No encoding is guessed: nearly every sequence of bytes is valid in some code page, and a wrong guess would end up in
+    the data as if it were text. `fallback_encoding` (default: none) reads the files that are not UTF-8.
+    """
+    content = read_bytes(folder, name)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if fallback_encoding is None:
+            mend = 'If such files are in a Windows code page, pass fallback_encoding="cp1252" (or another one).'
+            raise DataError(f"Not UTF-8 at byte {error.start}", path=name, mend=mend) from None
+    try:
+        return content.decode(fallback_encoding)
+    except UnicodeDecodeError as error:
+        raise DataError(f"Neither UTF-8 nor {fallback_encoding} at byte {error.start}", path=name) from None
+
+
+def read_json(folder: Path, name: str) -> Any:
+    """What a JSON file holds."""
+    text = read_text(folder, name)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"Broken JSON: {error.msg}", path=name, line=error.lineno, column=error.colno) from None
+    except RecursionError:
+        raise DataError("Broken JSON: nested too deeply", path=name) from None
+
+
+def read_image(folder: Path, name: str) -> tuple[dict[str, Any], tuple[int, int]]:
+    """An image as `datasets.Image` stores it (its bytes, and its base name as path), and its width and height."""
+    from PIL import Image, UnidentifiedImageError
+
+    content = read_bytes(folder, name)
+    try:
+        with Image.open(BytesIO(content)) as image:
+            size = image.size
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
+        raise DataError("Not an image", path=name) from None
+    return {"path": PurePosixPath(name).name, "bytes": content}, size
