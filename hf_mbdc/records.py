@@ -79,6 +79,7 @@ class Evidence:
     confidence: float
     p_value: float
     verdict: Verdict
+    minimum_effect: float = 0.0  # gain that was asked for: `accept` when the interval lies above it
     slices: tuple[SliceEvidence, ...] = ()
     secondary: dict[str, tuple[float, float]] = field(default_factory=dict)  # other metrics: (parent, candidate)
 

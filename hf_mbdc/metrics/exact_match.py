@@ -19,7 +19,7 @@ from hf_mbdc.metrics import exact_match_scores, mean_score
 
 
 class ExactMatch(evaluate.Metric):
-    """Share of rows whose prediction equals an accepted answer; option `normalization`: "strict" (default) or "squad"."""
+    """Share of rows whose prediction equals an accepted answer; option `normalization`: "strict" (default), "squad"."""
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
