@@ -1,0 +1,133 @@
+"""Which cells of two columns differ, and how a cell is shown to a person. Vectorised; nested types too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import ClassLabel, Image, LargeList, List, Value
+
+from hf_mbdc.revisions.diff import Kind
+from hf_mbdc.revisions.rows import is_list, plain
+
+SHOWN = 200  # characters of a cell or an id
+
+
+def kind_of(feature: Any) -> Kind:
+    """The kind of change that a column can undergo; booleans and class labels count as numbers."""
+    if isinstance(feature, Image):
+        return "image"
+    if isinstance(feature, List | LargeList):
+        return "list"
+    if isinstance(feature, ClassLabel):
+        return "number"
+    if isinstance(feature, Value) and feature.dtype.startswith(("int", "uint", "float", "bool", "decimal")):
+        return "number"
+    if isinstance(feature, Value) and feature.dtype in ("string", "large_string", "string_view"):
+        return "text"
+    return "other"
+
+
+def differs(before: pa.Array, after: pa.Array) -> np.ndarray:
+    """For each position: whether the two values differ (bool array of the same length).
+
+    Null equals null, NaN equals NaN, 0.0 equals −0.0; numbers are compared exactly. Arrays of different types are cast
+    to one another where every value survives that; where not, every position differs.
+
+    Example:
+        >>> differs(pa.array([[1.0], [float("nan")], None]), pa.array([[2.0], [float("nan")], []])).tolist()
+        [True, False, True]
+    """
+    before, after = plain(before), plain(after)
+    if before.type != after.type:
+        pair = _in_one_type(before, after)
+        if pair is None:
+            return np.ones(len(before), bool)
+        before, after = pair
+    if before.equals(after):
+        return np.zeros(len(before), bool)
+    valid, valid_after = before.is_valid(), after.is_valid()
+    result = pc.not_equal(valid, valid_after).to_numpy(zero_copy_only=False)
+    if pa.types.is_struct(before.type):
+        # A null struct has null fields here, so that what lies hidden under a null is not compared.
+        for left, right in zip(before.flatten(), after.flatten(), strict=True):
+            result |= differs(left, right)
+        return result
+    if is_list(before.type):
+        return result | _lists_differ(before, after)
+    unequal = pc.not_equal(before, after)
+    if pa.types.is_floating(before.type):
+        unequal = pc.and_not(unequal, pc.and_(pc.is_nan(before), pc.is_nan(after)))
+    return result | unequal.fill_null(False).to_numpy(zero_copy_only=False)
+
+
+def _in_one_type(before: pa.Array, after: pa.Array) -> tuple[pa.Array, pa.Array] | None:
+    for there in (True, False):
+        try:
+            return (before.cast(after.type), after) if there else (before, after.cast(before.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+            continue
+    return None
+
+
+def _lists_differ(before: pa.Array, after: pa.Array) -> np.ndarray:
+    lengths, lengths_after = (pc.list_value_length(a).fill_null(0).to_numpy() for a in (before, after))
+    same = lengths == lengths_after
+    result = ~same
+    mask = pa.array(same)
+    # Lists of the same lengths have items that stand side by side once flattened.
+    unequal = differs(before.filter(mask).flatten(), after.filter(mask).flatten())
+    owner = np.repeat(np.flatnonzero(same), lengths[same])
+    result[owner[unequal]] = True
+    return result
+
+
+def text_pair(before: pa.Scalar, after: pa.Scalar) -> tuple[str | None, str | None]:
+    """Both values as text of at most `SHOWN` characters, cut so that the first difference can be seen.
+
+    Example:
+        >>> text_pair(pa.scalar("x" * 300 + "12.50"), pa.scalar("x" * 300 + "12.80"))[0][-8:]
+        'xxx12.50'
+    """
+    left, right = as_text(before), as_text(after)
+    if left is None or right is None or max(len(left), len(right)) <= SHOWN:
+        return shorten(left), shorten(right)
+    same = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+    start = max(0, same - SHOWN // 4)
+    lead = "…" if start else ""
+    return shorten(lead + left[start:]), shorten(lead + right[start:])
+
+
+def shorten(text: Any) -> Any:
+    """The text, cut to `SHOWN` characters with an ellipsis; None stays None."""
+    return text if text is None or len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def as_text(value: pa.Scalar) -> str | None:
+    """A cell as text: strings as they are, images by size and hash, all else as JSON; null is None."""
+    if not value.is_valid:
+        return None
+    kind = value.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        # Through bytes, because a file may hold a string that is no valid UTF-8.
+        return value.cast(pa.large_binary()).as_py().decode("utf-8", errors="replace")
+    if pa.types.is_floating(kind) and not pa.types.is_float64(kind):
+        return str(np.dtype(kind.to_pandas_dtype()).type(value.as_py()))  # 0.1, not 0.10000000149011612
+    content = value.as_py()
+    if isinstance(content, bytes):
+        return _bytes_text(content)
+    if isinstance(content, dict) and content.keys() == {"bytes", "path"}:
+        return _bytes_text(content["bytes"]) if content["bytes"] is not None else "file"
+    return json.dumps(content, ensure_ascii=False, default=_json_default)
+
+
+def _json_default(value: object) -> str:
+    return _bytes_text(value) if isinstance(value, bytes) else str(value)
+
+
+def _bytes_text(content: bytes) -> str:
+    return f"{len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()[:12]}"

@@ -1,0 +1,232 @@
+"""The data files of a revision: Parquet that stock `load_dataset(folder)` reads, with the same bytes for the same data.
+
+`data/{split}-00000-of-0000N.parquet` for each split and, when rows were set aside, `rejected/` as a config of its own.
+Row groups have a fixed number of rows and pages are cut by content, so that a store that keeps equal chunks once (Xet)
+uploads little of a revision that changed little. Images are embedded; their path is a base name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_mbdc.errors import DataError, IntegrityError
+from hf_mbdc.revisions.disk import sha256
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset, DatasetDict, Features
+
+ROW_GROUP_ROWS = 10_000
+MEDIA_ROW_GROUP_ROWS = 100  # rows with images: a reader holds a row group at once
+SHARD_BYTES = 500_000_000  # a file that has grown to this size is followed by another one
+# As datasets writes them, so that a stock push of the same rows meets the same chunks.
+PAGES: dict[str, Any] = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_level": 0}
+REJECTED = "rejected"
+
+_SPLIT = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+
+
+def write_files(splits: DatasetDict, rejected: Dataset | None, folder: Path) -> dict[str, Path]:
+    """Writes the data files of a revision.
+
+    The bytes depend on the rows, the features and the version of pyarrow; not on chunking, indices mappings or caches.
+
+    Args:
+        splits: all with the same columns; a split may be empty, but not all of them.
+        rejected: rows that were set aside; None or no rows writes nothing.
+        folder: existing or not; paths are made inside it.
+
+    Returns:
+        Path inside the revision → file.
+
+    Raises:
+        DataError: no rows, a split name that is no file name, splits with different features, a missing image file.
+    """
+    features = _common_features(splits)
+    files: dict[str, Path] = {}
+    for name, split in splits.items():
+        files |= _write_split(split, features, folder, f"data/{_checked_name(name)}")
+    if rejected:
+        files |= _write_split(rejected, rejected.features, folder, f"{REJECTED}/{REJECTED}")
+    return files
+
+
+def card_configs(splits: DatasetDict, rejected: Dataset | None) -> dict[str, Any]:
+    """The YAML of the dataset card that makes stock `load_dataset` find the files: `configs` and `dataset_info`.
+
+    The default config holds the splits that have rows; rows that were set aside are the config "rejected". An empty split
+    is left out, because stock `load_dataset` fails on a config with one (huggingface/datasets#8401); `read_files` finds
+    its file.
+
+    Example:
+        >>> from datasets import Dataset, DatasetDict
+        >>> card_configs(DatasetDict(test=Dataset.from_dict({"id": ["a"]})), None)["configs"][0]["data_files"]
+        [{'split': 'test', 'path': 'data/test-*'}]
+    """
+    features = _common_features(splits)
+    parts = {"default": ("data", features, {name: split for name, split in splits.items() if len(split)})}
+    if rejected:
+        parts[REJECTED] = (REJECTED, rejected.features, {REJECTED: rejected})
+    return {
+        "configs": [
+            {
+                "config_name": config,
+                "data_files": [{"split": name, "path": f"{folder}/{_checked_name(name)}-*"} for name in rows],
+            }
+            for config, (folder, _, rows) in parts.items()
+        ],
+        "dataset_info": [
+            {
+                "config_name": config,
+                "features": kind._to_yaml_list(),  # what push_to_hub writes; there is no public name for it
+                "splits": [_split_info(name, split) for name, split in rows.items()],
+            }
+            for config, (_, kind, rows) in parts.items()
+        ],
+    }
+
+
+def read_files(snapshot: Path) -> DatasetDict:
+    """The splits of a revision's folder, memory-mapped, by stock `load_dataset` with the configs of the folder's card.
+
+    The cache of `datasets` knows a local file by its path and time of change. Here the cache folder is named by the
+    content of the files, so that rows of other files can never be returned, whatever was at that path before.
+
+    Raises:
+        DataError: the folder holds no data that `datasets` can read.
+        IntegrityError: the files are damaged, or hold other splits or numbers of rows than the card says.
+    """
+    import datasets
+    from datasets.exceptions import DatasetGenerationError, SplitsVerificationError
+
+    cache = Path(datasets.config.HF_DATASETS_CACHE) / "hf_mbdc" / _folder_hash(snapshot)
+    try:
+        loaded = datasets.load_dataset(str(snapshot.resolve()), cache_dir=str(cache))
+    except (DatasetGenerationError, SplitsVerificationError) as error:
+        raise IntegrityError(
+            f"The data files cannot be read as the card of their revision says: {error.__cause__ or error}",
+            path=snapshot.name,
+            mend="Download it again, or load an earlier revision.",
+        ) from error
+    except (FileNotFoundError, ValueError) as error:
+        raise DataError(
+            f"The revision holds nothing that load_dataset can read by itself: {error}",
+            path=snapshot.name,
+            mend="Choose a revision with data files, and one config that is the default.",
+        ) from error
+    return datasets.DatasetDict({**loaded, **_empty_splits(snapshot, set(loaded))})
+
+
+def _empty_splits(snapshot: Path, loaded: set[str]) -> dict[str, Dataset]:
+    """The splits without rows that `write_files` has written and that the card cannot name."""
+    import pyarrow.parquet as pq
+    from datasets import Dataset, NamedSplit
+
+    found = {}
+    for path in sorted(snapshot.glob("data/*-00000-of-00001.parquet")):
+        name = path.name.removesuffix("-00000-of-00001.parquet")
+        if name not in loaded and pq.read_metadata(path).num_rows == 0:
+            found[name] = Dataset(pq.read_table(path), split=NamedSplit(name))
+    return found
+
+
+def _folder_hash(folder: Path) -> str:
+    """SHA-256 of the names and bytes of all files that can decide which rows are loaded."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    hashes = {name: sha256(path) for name, path in paths.items() if not name.startswith("assets/")}
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+
+
+def _common_features(splits: DatasetDict) -> Features:
+    """The features that all splits have; stock datasets cannot load splits of one config that differ."""
+    from hf_mbdc.revisions.content_hash import canonical_features
+
+    if not any(map(len, splits.values())):
+        raise DataError("There are no rows to publish", mend="Give at least one split with rows.")
+    first = next(iter(splits))
+    wanted = canonical_features(splits[first].features)
+    for name, split in splits.items():
+        found = canonical_features(split.features)
+        if found != wanted:
+            names = sorted({**wanted, **found})
+            raise DataError(
+                "Two splits have different columns or types",
+                split=name,
+                other_split=first,
+                columns=[column for column in names if found.get(column) != wanted.get(column)],
+                mend="Bring them to the same features, e.g. with split.cast(other.features).",
+            )
+    return splits[first].features
+
+
+def _checked_name(split: str) -> str:
+    # What datasets allows, but ASCII only and short: the name becomes a file name on every platform.
+    if len(split) > 100 or not _SPLIT.fullmatch(split):
+        raise DataError(
+            "The name of a split cannot be a file name",
+            split=split[:100],
+            mend="Use letters, digits and underscores, with single dots between them.",
+        )
+    return split
+
+
+def _write_split(split: Dataset, features: Features, folder: Path, stem: str) -> dict[str, Path]:
+    """Writes shards under names without their total, which is known only at the end, then renames them."""
+    (folder / stem).parent.mkdir(parents=True, exist_ok=True)
+    groups = _row_groups(split, features)
+    shards: list[Path] = []
+    group = next(groups)
+    while group is not None:
+        shards.append(folder / f"{stem}-{len(shards):05d}.part")
+        group = _write_shard(shards[-1], group, groups, features.arrow_schema)
+    files = {f"{stem}-{index:05d}-of-{len(shards):05d}.parquet": path for index, path in enumerate(shards)}
+    return {name: path.rename(folder / name) for name, path in files.items()}
+
+
+def _write_shard(path: Path, group: pa.Table, rest: Iterator[pa.Table], schema: pa.Schema) -> pa.Table | None:
+    """Writes row groups until the file is full; returns the first one that found no place."""
+    import pyarrow.parquet as pq
+
+    with (
+        path.open("wb") as file,
+        pq.ParquetWriter(file, schema, use_content_defined_chunking=PAGES, write_page_index=True) as writer,
+    ):
+        following: pa.Table | None = group
+        while following is not None and file.tell() < SHARD_BYTES:
+            if following.num_rows:  # stock load_dataset fails on a row group without rows
+                writer.write_table(following, row_group_size=following.num_rows)
+            following = next(rest, None)
+    return following
+
+
+def _row_groups(split: Dataset, features: Features) -> Iterator[pa.Table]:
+    """The rows with images embedded, in tables of one row group each; one empty table when there are no rows."""
+    from datasets.features.features import require_storage_embed
+    from datasets.table import table_cast
+
+    from hf_mbdc.revisions.rows import Rows, embed
+
+    size = MEDIA_ROW_GROUP_ROWS if any(map(require_storage_embed, features.values())) else ROW_GROUP_ROWS
+    if len(split) == 0:
+        yield features.arrow_schema.empty_table()
+    rows = Rows(split, list(features))
+    # Whole row groups, many at once: a scattered read costs as much for a few rows as for many.
+    for block in rows.blocks(max(rows.block_rows // size, 1) * size):
+        table = table_cast(embed(block, rows.features, paths=True), features.arrow_schema)
+        for start in range(0, table.num_rows, size):
+            yield table.slice(start, size)
+
+
+def _split_info(name: str, split: Dataset) -> dict[str, Any]:
+    """`num_examples` is checked by `load_dataset`; `num_bytes`, which YAML must have, is the size of the values."""
+    from hf_mbdc.revisions.rows import Rows, value_bytes
+
+    size = sum(
+        value_bytes(chunk) for block in Rows(split).blocks() for column in block.columns for chunk in column.chunks
+    )
+    return {"name": name, "num_bytes": size, "num_examples": len(split)}
