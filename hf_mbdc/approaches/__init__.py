@@ -1,0 +1,11 @@
+"""What one approach needs and a task does not: columns, how they are made, and how its target model is scored.
+
+One file an approach, named as it is. An approach is a frozen dataclass: its fields are its options; `name`, `why`,
+`metric` and `meanings` are class variables; `reads` and `adds` are `Features`; `try_transform(batch)` returns the added
+columns and, per row, why it could not be handled (or None). A new approach is one new file here and nothing else.
+"""
+
+from hf_mbdc.approaches._annotate import Approach, annotate, annotate_with_rejected
+from hf_mbdc.approaches._find import find_approaches, make_approach
+
+__all__ = ["Approach", "annotate", "annotate_with_rejected", "find_approaches", "make_approach"]

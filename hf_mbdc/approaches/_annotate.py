@@ -1,0 +1,233 @@
+"""`annotate`: gives a dataset, a dict of splits or a stream the columns that an approach needs."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import inspect
+import logging
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from hf_mbdc.errors import DataError
+from hf_mbdc.transforms.checks import check_columns, check_id_values, check_ids
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict
+
+    AnyDataset = TypeVar("AnyDataset", Dataset, DatasetDict, IterableDataset, IterableDatasetDict)
+    MapDataset = TypeVar("MapDataset", Dataset, DatasetDict)
+
+logger = logging.getLogger(__name__)
+REASON = "mbdc_reason"  # holds the reason of a rejected row on its way; never in a result
+
+
+class Approach(Protocol):
+    """What `annotate` asks of an approach."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def reads(self) -> Features: ...
+    @property
+    def adds(self) -> Features: ...
+    def try_transform(self, batch: Mapping[str, Sequence[Any]]) -> tuple[dict[str, list[Any]], list[str | None]]: ...
+
+
+def annotate(ds: AnyDataset, approach: Approach, *, num_proc: int | None = None, batch_size: int = 1000) -> AnyDataset:
+    """Adds the columns of an approach to a dataset, to every split of a dict, or to a stream.
+
+    Rows that cannot be annotated (say, a document without words) are left out; a warning says how many and why.
+    `annotate_with_rejected` gives them too. Columns of the same names are replaced. The result does not depend on
+    `num_proc`, `batch_size` or the order of the rows.
+
+    Args:
+        ds: a `Dataset`, `DatasetDict`, `IterableDataset` or `IterableDatasetDict` with the columns `approach.reads`.
+        approach: e.g. `ExtractiveQA()`.
+        num_proc: processes; None works in this one. Streams know only this one.
+        batch_size: rows per call.
+
+    Raises:
+        DataError: a column is missing or of another type, an id is missing or not unique, a split is empty, or no row
+            of a split can be annotated. A stream's ids are checked batch by batch.
+
+    Example:
+        >>> from datasets import Dataset
+        >>> from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+        >>> features = ExtractiveQA().reads
+        >>> ds = Dataset.from_dict({"id": ["0"], "question": ["total"], "words": [["RM9.00"]], "boxes": [[]],
+        ...                         "context": ["RM9.00"], "answers": [["9.00"]]}, features=features)
+        >>> annotate(ds, ExtractiveQA())[0]["answer_start"]
+        2
+    """
+    from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
+
+    if isinstance(ds, IterableDatasetDict):
+        return IterableDatasetDict({split: _stream(part, approach, batch_size) for split, part in ds.items()})
+    if isinstance(ds, IterableDataset):
+        return _stream(ds, approach, batch_size)
+    if not isinstance(ds, Dataset | DatasetDict):
+        raise DataError(
+            f"annotate needs a dataset, not {type(ds).__name__}", mend="Load one with hf_mbdc.load_dataset(…)."
+        )
+    annotated, rejected = annotate_with_rejected(ds, approach, num_proc=num_proc, batch_size=batch_size)
+    for split, part in annotated.items() if isinstance(annotated, DatasetDict) else [(None, annotated)]:
+        if not len(part):
+            reason = next(row["reason"] for row in rejected if split in (None, row["split"]))
+            raise DataError(
+                f"No row can be annotated; the first one: {reason}", split=split, mend="Mend the documents."
+            )
+    _warn(Counter(rejected["reason"]), split=None)
+    return annotated
+
+
+def annotate_with_rejected(
+    ds: MapDataset, approach: Approach, *, num_proc: int | None = None, batch_size: int = 1000
+) -> tuple[MapDataset, Dataset]:
+    """The same as `annotate`, together with the rows that were left out.
+
+    Returns:
+        The annotated dataset, which may have no row left, and a `Dataset` with `id`, `split` (null for a `Dataset`
+        that does not know its split) and `reason`.
+
+    Raises:
+        DataError: as `annotate`, but not for unsound rows.
+    """
+    from datasets import Dataset, DatasetDict, Features, Value
+
+    if not isinstance(ds, Dataset | DatasetDict):
+        raise DataError(
+            f"The rejected rows of {type(ds).__name__} cannot be known beforehand",
+            mend="Use annotate, or load the data.",
+        )
+    splits = dict(ds) if isinstance(ds, DatasetDict) else {str(ds.split) if ds.split else None: ds}
+    if not splits:
+        raise DataError("The dataset has no split", mend="Load one with hf_mbdc.load_dataset(…).")
+    parts: dict[str | None, Dataset] = {}
+    rejected: dict[str, list[str | None]] = {"id": [], "split": [], "reason": []}
+    for split, part in splits.items():
+        check_ids(part, split)
+        check_columns(part.features, approach.reads, split=split)
+        parts[split], left_out = _annotated(part, approach, num_proc, batch_size, split)
+        rejected["id"] += left_out["id"]
+        rejected["reason"] += left_out["reason"]
+        rejected["split"] += [split] * len(left_out["id"])
+    record = Dataset.from_dict(rejected, features=Features({name: Value("string") for name in rejected}))
+    return (DatasetDict(parts) if isinstance(ds, DatasetDict) else next(iter(parts.values()))), record
+
+
+def _annotated(
+    ds: Dataset, approach: Approach, num_proc: int | None, batch_size: int, split: str | None
+) -> tuple[Dataset, dict[str, list[str]]]:
+    """One split, annotated, and the ids and reasons of the rows left out."""
+    import numpy as np
+    from datasets import Value
+
+    stale = [column for column in (*approach.adds, REASON) if column in ds.column_names]
+    plain = ds.with_format(None).remove_columns(stale)
+    done = plain.map(
+        _Transform(approach, split),
+        batched=True,
+        batch_size=batch_size,
+        num_proc=min(num_proc, len(ds)) if num_proc else None,
+        features=type(ds.features)({**plain.features, **approach.adds, REASON: Value("string")}),
+        # datasets would hash an imported class by its name and hand out rows that older code made.
+        new_fingerprint=_fingerprint(plain, approach),
+        desc=f"{approach.name}{f' {split}' if split else ''}",
+    )
+    failed = np.array([reason is not None for reason in done[REASON][:]], dtype=bool)
+    if not failed.any():  # no select: an indices mapping makes every later write slow
+        return done.remove_columns(REASON), {"id": [], "reason": []}
+    left_out = done.select(np.flatnonzero(failed)).select_columns(["id", REASON])[:]
+    kept = done.select(np.flatnonzero(~failed)).remove_columns(REASON)
+    return kept, {"id": left_out["id"], "reason": left_out[REASON]}
+
+
+@dataclass(frozen=True)
+class _Transform:
+    """What `map` calls: the approach's columns with the reason beside them.
+
+    They are checked here, because `map(features=…)` would fill a forgotten column with nulls and report an unknown one
+    as a bare KeyError.
+    """
+
+    approach: Approach
+    split: str | None
+
+    def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+        columns, reasons = self.approach.try_transform({name: batch[name] for name in self.approach.reads})
+        wanted, rows = set(self.approach.adds), len(reasons)
+        if set(columns) != wanted:
+            wrong = ", ".join(sorted(wanted.symmetric_difference(columns)))
+            raise DataError(
+                f"The approach {self.approach.name!r} promised other columns than it made: {wrong}",
+                split=self.split,
+                mend="Make `adds` and the transform agree.",
+            )
+        for name, values in columns.items():
+            if len(values) != rows or rows != len(batch["id"]):
+                raise DataError(
+                    f"The approach {self.approach.name!r} made {len(values)} values for {len(batch['id'])} rows",
+                    split=self.split,
+                    column=name,
+                    mend="A transform returns one value per row.",
+                )
+        return {**columns, REASON: reasons}
+
+
+@dataclass(frozen=True)
+class _StreamTransform:
+    """The same for a stream, whose columns and ids can only be seen as they come."""
+
+    approach: Approach
+    split: str | None
+
+    def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+        missing = [name for name in self.approach.reads if name not in batch]
+        if missing:
+            check_columns(dict.fromkeys(batch), self.approach.reads, split=self.split)
+        check_id_values(batch["id"], split=self.split)
+        columns = _Transform(self.approach, self.split)(batch)
+        _warn(Counter(reason for reason in columns[REASON] if reason is not None), split=self.split)
+        return columns
+
+
+def _stream(ds: IterableDataset, approach: Approach, batch_size: int) -> IterableDataset:
+    from datasets import Value
+
+    split = str(ds.split) if ds.split else None
+    features = ds.features
+    if features is not None:
+        check_columns(features, approach.reads, split=split)
+        features = type(features)({**features, **approach.adds, REASON: Value("string")})
+    done = ds.map(_StreamTransform(approach, split), batched=True, batch_size=batch_size, features=features)
+    return done.filter(_is_sound, input_columns=[REASON]).remove_columns(REASON)
+
+
+def _is_sound(reason: str | None) -> bool:
+    return reason is None
+
+
+def _warn(reasons: Counter[str], split: str | None) -> None:
+    if reasons:
+        examples = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common(3))
+        where = f" of split {split!r}" if split else ""
+        logger.warning("%d rows%s were left out: %s", reasons.total(), where, examples)
+
+
+def _fingerprint(ds: Dataset, approach: Approach) -> str:
+    """Changes with the data, the options, the code that makes the columns, and what that code stands on."""
+    digest = hashlib.sha256(f"{ds._fingerprint}\n{approach!r}\n{unicodedata.unidata_version}".encode())
+    digest.update(importlib.metadata.version("rapidfuzz").encode())
+    package = Path(__file__).parents[1]
+    for path in [Path(__file__), *sorted((package / "transforms").glob("*.py"))]:
+        digest.update(path.read_bytes())
+    module = sys.modules[type(approach).__module__]
+    # A notebook's class has no module file, but its own source.
+    digest.update(inspect.getsource(module if hasattr(module, "__file__") else type(approach)).encode())
+    return digest.hexdigest()[:16]
