@@ -42,8 +42,8 @@ def _conclusion(evidence: Evidence) -> str:
     if evidence.interval == (0.0, 0.0):
         return "No cluster scores differently, so nothing favours the candidate and the parent stays."
     return (
-        f"The interval includes {bar}: the gain may be real or chance, this evaluation cannot tell, and the parent stays. "
-        "More evaluation documents or seeds would narrow the interval."
+        f"The interval includes {bar}: the gain may be real or chance, this evaluation cannot tell, and the parent "
+        "stays. More evaluation documents or seeds would narrow the interval."
     )
 
 

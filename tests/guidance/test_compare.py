@@ -1,0 +1,190 @@
+"""The paired comparison: literal scores → literal figures, and its interval covers what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+import doctest
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hf_mbdc.guidance.compare as module
+from hf_mbdc.errors import DataError, RecipeError
+from hf_mbdc.guidance.compare import compare
+
+DOCUMENTS = 40
+
+
+def scores_of(rng: np.random.Generator, seeds: int, effect: float, seed_spread: float = 0.0) -> tuple:
+    """Parent and candidate scores whose rows of one document share most of their difference."""
+    sizes = rng.integers(1, 6, DOCUMENTS)
+    clusters = np.repeat(np.arange(DOCUMENTS), sizes)
+    shared = rng.normal(0, 1, DOCUMENTS)[clusters]
+    own = rng.normal(0, 0.3, (seeds, len(clusters)))
+    parent = rng.normal(0, 1, (seeds, len(clusters)))
+    return parent, parent + effect + shared + own + rng.normal(0, seed_spread, (seeds, 1)), clusters
+
+
+def test_example_in_the_docstring() -> None:
+    assert doctest.testmod(module) == doctest.TestResults(failed=0, attempted=4)
+
+
+def test_figures_of_a_clear_gain() -> None:
+    parent = np.array([[0, 0, 1, 0] * 5, [0, 0, 1, 1] * 5])
+    candidate = np.array([[1, 1, 1, 0] * 5, [1, 1, 1, 1] * 5])
+    found = compare(parent, candidate, clusters=[row // 2 for row in range(20)], slices=["even", "odd"] * 10)
+    assert found.parent == 0.375
+    assert found.candidate == 0.875
+    assert found.difference == 0.5
+    assert (found.rows, found.clusters, found.seeds) == (20, 10, 2)
+    # Five clusters gain 1 on each row and five gain nothing: the bootstrap mean is Binomial(10, ½)/10.
+    assert found.interval == pytest.approx((0.2, 0.8))
+    # All five gaining clusters must keep, or all turn, their sign: 2/32.
+    assert found.p_value == pytest.approx(2 / 32, abs=0.01)
+    assert found.verdict == "accept"
+    assert [(part.name, part.rows, part.difference) for part in found.slices] == [("even", 10, 0.5), ("odd", 10, 0.5)]
+
+
+def test_loss_is_rejected_and_mirrors_the_gain() -> None:
+    rng = np.random.default_rng(3)
+    parent, candidate, clusters = scores_of(rng, seeds=3, effect=2.0)
+    gain, loss = compare(parent, candidate, clusters), compare(candidate, parent, clusters)
+    assert gain.verdict == "accept"
+    assert loss.verdict == "reject"
+    assert loss.difference == pytest.approx(-gain.difference)
+    assert loss.interval == pytest.approx((-gain.interval[1], -gain.interval[0]), abs=0.05)
+    assert loss.p_value == gain.p_value
+
+
+def test_equal_scores_are_inconclusive() -> None:
+    found = compare([1, 0, 1], [1, 0, 1])
+    assert (found.difference, found.interval, found.p_value, found.verdict) == (0.0, (0.0, 0.0), 1.0, "inconclusive")
+
+
+def test_minimum_effect_moves_the_bar_but_not_the_interval() -> None:
+    parent, candidate, clusters = scores_of(np.random.default_rng(4), seeds=2, effect=1.5)
+    plain = compare(parent, candidate, clusters)
+    low, high = plain.interval
+    for bar, verdict in [(low - 0.01, "accept"), ((low + high) / 2, "inconclusive"), (high + 0.01, "reject")]:
+        found = compare(parent, candidate, clusters, minimum_effect=bar)
+        assert found.verdict == verdict
+        assert found.interval == plain.interval
+        assert found.p_value == plain.p_value
+
+
+def test_rows_of_one_document_are_not_counted_as_independent() -> None:
+    parent, candidate, clusters = scores_of(np.random.default_rng(5), seeds=1, effect=0.0)
+    width = [np.ptp(found.interval) for found in (compare(parent, candidate, clusters), compare(parent, candidate))]
+    assert width[0] > 1.3 * width[1]
+
+
+def test_seeds_that_disagree_widen_the_interval() -> None:
+    rows = np.arange(50) % 5 / 5
+    agree = compare(np.zeros((2, 50)), np.stack([rows + 1, rows + 1]))
+    differ = compare(np.zeros((2, 50)), np.stack([rows + 0.5, rows + 1.5]))
+    assert differ.difference == pytest.approx(agree.difference)
+    # Seed deviations of ±½, stretched by √2: drawn with replacement, their mean is ±0.71 in half of the draws.
+    assert differ.interval == pytest.approx((1.4 - 0.71, 1.4 + 0.71), abs=0.09)
+    assert np.ptp(agree.interval) < 0.2
+
+
+def test_slices_have_their_own_intervals_also_in_one_cluster() -> None:
+    slices = ["lone", *(["rest"] * 19)]
+    found = compare(np.zeros(20), np.arange(20) % 2 / 1.0, slices=slices)
+    lone, rest = found.slices
+    assert (lone.name, lone.rows, lone.difference) == ("lone", 1, 0.0)
+    assert lone.interval == (-1.0, 1.0)  # one document says nothing about the next
+    assert rest.difference == pytest.approx(10 / 19)
+    assert 0.2 < rest.interval[0] < rest.difference < rest.interval[1] < 0.9
+
+
+def test_a_slice_in_few_clusters_is_not_skewed_by_draws_without_it() -> None:
+    found = compare(np.zeros(30), np.ones(30), slices=["rare", "rare", *(["rest"] * 28)])
+    assert found.slices[0].interval == (1.0, 1.0)
+
+
+def test_equal_seed_gives_equal_figures_and_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    parent, candidate, clusters = scores_of(np.random.default_rng(6), seeds=3, effect=0.3)
+    first = compare(parent, candidate, clusters, slices=clusters % 3)
+    assert compare(parent, candidate, clusters, slices=clusters % 3) == first
+    assert compare(parent, candidate, clusters, seed=1).interval != first.interval
+    monkeypatch.setattr(module, "_CHUNK", 1000)
+    chunked = compare(parent, candidate, clusters, slices=clusters % 3)
+    assert chunked.interval == pytest.approx(first.interval)
+    assert chunked.p_value == first.p_value
+
+
+@given(st.permutations(list(range(12))))
+def test_order_of_the_rows_does_not_matter(order: list[int]) -> None:
+    parent, candidate = np.arange(12) % 2, np.arange(12) % 3
+    clusters = np.array(list("aabbccddeeff"))
+    expected = compare(parent, candidate, clusters, resamples=200)
+    found = compare(parent[order], candidate[order], clusters[order], resamples=200)
+    assert found.interval == pytest.approx(expected.interval)
+    assert found.difference == pytest.approx(expected.difference)
+    assert found.p_value == expected.p_value
+
+
+@pytest.mark.parametrize("seed_spread", [0.0, 0.1])
+def test_interval_covers_the_truth_with_clustered_rows_and_few_seeds(seed_spread: float) -> None:
+    rng = np.random.default_rng(7)
+    hits = rows_only = 0
+    for _ in range(300):
+        parent, candidate, clusters = scores_of(rng, seeds=3, effect=0.5, seed_spread=seed_spread)
+        low, high = compare(parent, candidate, clusters, resamples=500).interval
+        hits += low <= 0.5 <= high
+        low, high = compare(parent, candidate, resamples=500).interval
+        rows_only += low <= 0.5 <= high
+    assert 0.90 <= hits / 300 <= 0.985
+    assert rows_only / 300 < 0.88  # what goes wrong when documents are forgotten
+
+
+def test_no_effect_is_seldom_significant() -> None:
+    rng = np.random.default_rng(8)
+    found = [compare(*scores_of(rng, seeds=3, effect=0.0), resamples=300) for _ in range(300)]
+    assert np.mean([one.verdict == "accept" for one in found]) < 0.06
+    p_values = np.array([one.p_value for one in found])
+    assert 0.02 <= np.mean(p_values <= 0.05) <= 0.09
+    assert 0.4 <= np.mean(p_values <= 0.5) <= 0.6
+
+
+def test_bad_input_is_refused_with_a_mend() -> None:
+    with pytest.raises(DataError, match=r"shapes \(2, 3\) and \(3,\).*the same seeds, the same rows"):
+        compare(np.zeros((2, 3)), np.zeros(3))
+    with pytest.raises(DataError, match="There are no scores to compare"):
+        compare([], [])
+    with pytest.raises(DataError, match=r"A score of the candidate is not a finite number \(seed 1, row 2\)"):
+        compare(np.zeros((2, 3)), [[0, 0, 0], [0, 0, np.nan]])
+    with pytest.raises(DataError, match="clusters has 2 labels for 3 rows"):
+        compare([0, 1, 1], [1, 1, 1], clusters=["a", "b"])
+    with pytest.raises(DataError, match="slices has 4 labels for 3 rows"):
+        compare([0, 1, 1], [1, 1, 1], slices="abcd")
+    with pytest.raises(DataError, match="All rows are of one cluster"):
+        compare([0, 1, 1], [1, 1, 1], clusters=["a", "a", "a"])
+    with pytest.raises(RecipeError, match="confidence is 95"):
+        compare([0, 1], [1, 1], confidence=95)
+    with pytest.raises(RecipeError, match="resamples is 10, too few"):
+        compare([0, 1], [1, 1], resamples=10)
+    with pytest.raises(RecipeError, match="minimum_effect is nan"):
+        compare([0, 1], [1, 1], minimum_effect=float("nan"))
+
+
+def test_text_and_record() -> None:
+    found = dataclasses.replace(
+        compare(np.zeros(10), np.ones(10), slices=["total"] * 5 + ["date"] * 5, minimum_effect=0.1), p_value=0.002
+    )
+    assert str(found).splitlines() == [
+        "accept: 0.000 → 1.000, difference +1.000 "
+        "(95% interval +1.000 to +1.000, p = 0.002; 10 rows, 10 clusters, 1 seeds)",
+        "  date      0.000 → 1.000  +1.000 (+1.000 to +1.000; 5 rows)",
+        "  total     0.000 → 1.000  +1.000 (+1.000 to +1.000; 5 rows)",
+    ]
+    evidence = found.to_evidence("exact_match", "test", seeds=[7], secondary={"anls": (0.5, 0.6)})
+    same = {f.name for f in dataclasses.fields(found)} & {f.name for f in dataclasses.fields(evidence)} - {"seeds"}
+    assert {name: getattr(evidence, name) for name in same} == {name: getattr(found, name) for name in same}
+    assert (evidence.metric, evidence.split, evidence.seeds) == ("exact_match", "test", (7,))
+    assert evidence.secondary == {"anls": (0.5, 0.6)}
+    with pytest.raises(DataError, match="2 seeds are named for scores of 1"):
+        found.to_evidence("exact_match", "test", seeds=[0, 1])

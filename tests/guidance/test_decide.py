@@ -1,0 +1,90 @@
+"""A decision tells its figures, and what speaks against it."""
+
+from __future__ import annotations
+
+import dataclasses
+import doctest
+
+import hf_mbdc.guidance.decide as module
+from hf_mbdc.guidance.decide import decide
+from hf_mbdc.records import Evidence, SliceEvidence
+
+GAIN = Evidence(
+    "exact_match",
+    "test",
+    rows=316,
+    clusters=79,
+    seeds=(0, 1, 2),
+    parent=0.82,
+    candidate=0.87,
+    difference=0.05,
+    interval=(0.031, 0.069),
+    confidence=0.95,
+    p_value=0.0001,
+    verdict="accept",
+)
+MEASURED = (
+    "exact_match on test went from 0.820 to 0.870: +0.050, 95% interval +0.031 to +0.069 "
+    "(316 rows of 79 clusters, 3 seeds, p = 0.0001). "
+)
+
+
+def test_example_in_the_docstring() -> None:
+    assert doctest.testmod(module).failed == 0
+
+
+def test_gain_is_accepted_with_its_figures() -> None:
+    decision = decide(GAIN)
+    assert decision.verdict == "accept"
+    assert decision.reason == MEASURED + "The whole interval lies above 0, so the candidate is accepted."
+
+
+def test_gain_that_hides_a_loss_names_it() -> None:
+    slices = (
+        SliceEvidence("date", 79, 0.9, 0.8, -0.1, (-0.15, -0.05)),
+        SliceEvidence("total", 79, 0.6, 0.9, 0.3, (0.2, 0.4)),
+        SliceEvidence("company", 79, 0.6, 0.5, -0.1, (-0.2, 0.0)),
+    )
+    reason = decide(dataclasses.replace(GAIN, slices=slices)).reason
+    assert reason.endswith(
+        "Yet it fell on date (-0.100, interval -0.150 to -0.050), not corrected for the number of slices."
+    )
+
+
+def test_loss_keeps_the_parent_and_names_what_rose() -> None:
+    loss = dataclasses.replace(
+        GAIN,
+        interval=(-0.07, -0.03),
+        verdict="reject",
+        slices=(SliceEvidence("total", 79, 0.6, 0.9, 0.3, (0.2, 0.4)),),
+    )
+    decision = decide(loss)
+    assert decision.verdict == "reject"
+    assert "The whole interval lies below 0, so the parent stays." in decision.reason
+    assert "Yet it rose on total (+0.300, interval +0.200 to +0.400)" in decision.reason
+
+
+def test_inconclusive_says_that_it_cannot_tell() -> None:
+    reason = decide(dataclasses.replace(GAIN, interval=(-0.01, 0.11), p_value=0.2, verdict="inconclusive")).reason
+    assert "The interval includes 0: the gain may be real or chance, this evaluation cannot tell" in reason
+    assert "permutation" not in reason
+
+
+def test_no_difference_at_all_is_said_so() -> None:
+    same = dataclasses.replace(GAIN, interval=(0.0, 0.0), p_value=1.0, verdict="inconclusive")
+    assert decide(same).reason.endswith(
+        "No cluster scores differently, so nothing favours the candidate and the parent stays."
+    )
+
+
+def test_minimum_effect_and_one_seed_are_told() -> None:
+    small = dataclasses.replace(GAIN, minimum_effect=0.1, verdict="reject", seeds=(0,), confidence=0.995)
+    reason = decide(small).reason
+    assert "The whole interval lies below the minimum effect of +0.1, so the parent stays." in reason
+    assert "99.5% interval" in reason
+    assert "1 seed, p" in reason
+
+
+def test_permutation_test_that_disagrees_is_told() -> None:
+    reason = decide(dataclasses.replace(GAIN, p_value=0.07)).reason
+    assert reason.endswith("The permutation test is less sure than the interval (p = 0.07).")
