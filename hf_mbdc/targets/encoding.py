@@ -1,0 +1,194 @@
+"""Rows → windows of tokens, and spans of characters → spans of tokens: the one shape that every target reads.
+
+A document that is longer than the model's input is cut into overlapping windows, so that no page is dropped. Every
+possible answer belongs to exactly one window (see `make_windows`), so that the probabilities of all spans of a row add
+up to one over its windows (shared normalisation, Clark & Gardner 2018, https://arxiv.org/abs/1710.10723).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from hf_mbdc.errors import DataError
+
+READS = ("id", "question", "context", "words", "boxes")
+LABELS = ("answers", "answer_start", "answer_end")
+
+
+@dataclass(frozen=True)
+class Window:
+    """Tokens of a question and of (a part of) a document.
+
+    Args:
+        inputs: model inputs without the batch dimension, each (tokens, …), integers.
+        offsets: (tokens, 2) character range in `context`, end exclusive; −1 for tokens that are not of the document.
+            Position 0 is the null token: "no answer".
+        starts: (tokens,) whether a span that starts here belongs to this window.
+    """
+
+    inputs: dict[str, np.ndarray]
+    offsets: np.ndarray
+    starts: np.ndarray
+
+
+@dataclass(frozen=True)
+class EncodedRow:
+    """A row as its windows, and its labels as token spans.
+
+    Args:
+        windows: at least one.
+        candidates: (k, 3) `window, start, end` (end inclusive) of each row of the column `candidates`; −1 where a
+            candidate has more tokens than an answer may have.
+        answer: (m, 3) the row's answer span; one row per window (the null tokens) where the row is unanswerable; empty
+            where nothing can be learned from the row, see `left_out`.
+        left_out: why the row cannot be trained on: "absent" (answer not located) or "too long"; None otherwise.
+    """
+
+    id: str
+    windows: tuple[Window, ...]
+    candidates: np.ndarray
+    answer: np.ndarray
+    unanswerable: bool = False
+    left_out: str | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longest window: what a batch with this row is padded to."""
+        return max(len(window.offsets) for window in self.windows)
+
+
+class Encoder(Protocol):
+    """What a target needs beside its model: how a row becomes windows. `max_answer_tokens` bounds the decoded span."""
+
+    max_answer_tokens: int
+    padding: dict[str, int]  # value of each model input at padded positions
+
+    def encode(self, question: str, context: str, words: np.ndarray, boxes: np.ndarray) -> list[Window]:
+        """Windows of one row.
+
+        Args:
+            words: (w, 2) character ranges in `context`.
+            boxes: (w, 4), or (0, 4) for a document without layout.
+        """
+        ...
+
+
+def encode_rows(rows: Iterable[Mapping[str, Any]], encoder: Encoder) -> list[EncodedRow]:
+    """Encodes rows once, before the first epoch.
+
+    Args:
+        rows: dictionaries with the columns `READS`; with `LABELS` (and `candidates`) where they are trained on.
+        encoder: of the target, see `hf_mbdc.targets.load_target`.
+
+    Raises:
+        DataError: a column is missing, `words` are not those of `context`, or there is not one box per word.
+
+    Example:
+        >>> from hf_mbdc.targets.layout_features import LayoutSpanEncoder
+        >>> from hf_mbdc.targets.layout_span import LayoutSpanConfig
+        >>> row = {"id": "1", "question": "Total?", "context": "Total RM9.00", "words": ["Total", "RM9.00"],
+        ...        "boxes": [], "answers": ["9.00"], "answer_start": 8, "answer_end": 12}
+        >>> encoded = encode_rows([row], LayoutSpanEncoder(LayoutSpanConfig()))[0]
+        >>> encoded.windows[0].offsets[encoded.answer[0, 1]].tolist()
+        [8, 12]
+    """
+    return [_encode_row(row, encoder) for row in rows]  # a loop: every row makes its own number of windows
+
+
+def _encode_row(row: Mapping[str, Any], encoder: Encoder) -> EncodedRow:
+    missing = [name for name in READS if name not in row]
+    if missing:
+        raise DataError(f"The columns {missing} are missing", mend="Load the data with hf_mbdc.load_dataset.")
+    words = word_ranges(row["context"], row["words"], row["id"])
+    boxes = np.asarray(row["boxes"], dtype=np.int64).reshape(-1, 4)
+    if len(boxes) not in (0, len(words)):
+        raise DataError(
+            f"{len(words)} words have {len(boxes)} boxes", id=row["id"], mend="Give one box per word, or none at all."
+        )
+    windows = encoder.encode(row["question"], row["context"], words, boxes)
+    spans = [(c["start"], c["end"]) for c in row.get("candidates") or []]
+    candidates = locate_spans(windows, spans, encoder.max_answer_tokens)
+    unanswerable, answer, left_out = _label(row, windows, encoder.max_answer_tokens)
+    return EncodedRow(row["id"], tuple(windows), candidates, answer, unanswerable, left_out)
+
+
+def _label(row: Mapping[str, Any], windows: list[Window], longest: int) -> tuple[bool, np.ndarray, str | None]:
+    nothing = np.zeros((0, 3), dtype=np.int64)
+    if any(name not in row for name in LABELS):
+        return False, nothing, "no label"
+    if not row["answers"]:
+        return True, np.array([(w, 0, 0) for w in range(len(windows))], dtype=np.int64), None
+    if row["answer_start"] < 0:
+        return False, nothing, "absent"
+    answer = locate_spans(windows, [(row["answer_start"], row["answer_end"])], longest)
+    return (False, nothing, "too long") if answer[0, 0] < 0 else (False, answer, None)
+
+
+def word_ranges(context: str, words: Sequence[str], row_id: str | None = None) -> np.ndarray:
+    """(len(words), 2) character range of each word in `context`, found by scanning from left to right.
+
+    Example:
+        >>> word_ranges("TOTAL 9.00\\nTHANK YOU", ["TOTAL", "9.00", "THANK", "YOU"]).tolist()
+        [[0, 5], [6, 10], [11, 16], [17, 20]]
+    """
+    ranges = np.empty((len(words), 2), dtype=np.int64)
+    end = 0
+    for index, word in enumerate(words):
+        start = context.find(word, end)
+        if start < 0:
+            raise DataError(
+                "A word is not in the context behind the word before it",
+                id=row_id,
+                word=word,
+                index=index,
+                mend="`context` must be the `words` joined by spaces and line breaks.",
+            )
+        end = start + len(word)
+        ranges[index] = start, end
+    return ranges
+
+
+def make_windows(
+    inputs: Sequence[dict[str, np.ndarray]], offsets: Sequence[np.ndarray], overlap: int, max_answer_tokens: int
+) -> list[Window]:
+    """Windows of one document; each of its tokens becomes the start of an answer in exactly one of them.
+
+    Of the tokens that two neighbours share, the first `overlap − max_answer_tokens` belong to the earlier window, where
+    the longest answer still fits behind them, and the others to the later one: a span is scored whole, and never twice.
+
+    Args:
+        inputs, offsets: of each window, see `Window`.
+        overlap: document tokens that two neighbours share, at least `max_answer_tokens`.
+    """
+    starts = [window[:, 0] >= 0 for window in offsets]
+    kept = overlap - max_answer_tokens
+    for before, here in itertools.pairwise(starts):
+        before[np.flatnonzero(before)[-max_answer_tokens:]] = False
+        here[np.flatnonzero(here)[:kept]] = False
+    return [Window(*window) for window in zip(inputs, offsets, starts, strict=True)]
+
+
+def locate_spans(windows: Sequence[Window], spans: Sequence[tuple[int, int]], max_answer_tokens: int) -> np.ndarray:
+    """Character spans → (k, 3) `window, start, end` of the tokens that they touch; −1 where no window can score one."""
+    found = np.full((len(spans), 3), -1, dtype=np.int64)
+    if not len(spans):
+        return found
+    starts, ends = np.asarray(spans, dtype=np.int64).T
+    for w, window in enumerate(windows):
+        positions = np.flatnonzero(window.offsets[:, 0] >= 0)
+        if not len(positions):
+            continue
+        offsets = window.offsets[positions]
+        first = np.searchsorted(offsets[:, 1], starts, side="right")
+        last = np.searchsorted(offsets[:, 0], ends, side="left") - 1
+        inside = (first <= last) & (last - first < max_answer_tokens)
+        inside &= (starts >= offsets[0, 0]) & (ends <= offsets[-1, 1])
+        owned = window.starts[positions[np.minimum(first, len(positions) - 1)]]
+        take = inside & owned & (found[:, 0] < 0)
+        found[take] = np.stack([np.full(take.sum(), w), positions[first[take]], positions[last[take]]], axis=1)
+    return found

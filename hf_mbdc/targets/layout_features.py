@@ -1,0 +1,164 @@
+"""Text and boxes → hashed features of `LayoutSpanForQuestionAnswering`: a pure function of its config."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hf_mbdc.targets.encoding import Window, make_windows
+
+if TYPE_CHECKING:
+    from hf_mbdc.targets.layout_span import LayoutSpanConfig
+
+# Letters are everything that is neither space, digit nor punctuation, so that combining marks stay with their base.
+_PUNCTUATION = r"!-/:-@\[-`{-~\u00a1-\u00bf\u2000-\u206f\u20a0-\u20cf\u3000-\u303f\uff01-\uff0f\uff1a-\uff20"
+# Scripts that write no space between words (or glue particles to them, Hangul): one token per character there, or no
+# token border would be where an answer ends.
+_UNSPACED = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff"  # Thai, Lao, Burmese, Khmer, Jamo
+    r"\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"  # kana, Hangul, ideographs
+)
+_TOKEN = re.compile(
+    rf"\d+(?:[.,/:\-]\d+)*|[{_UNSPACED}]|[^\s\d{_PUNCTUATION}{_UNSPACED}]+|\S",
+)
+NULL_TOKEN = "[NULL]"
+
+
+def tokenize(text: str) -> tuple[list[str], np.ndarray]:
+    """Cuts text into runs of letters, numbers with inner `. , / : -`, and single punctuation.
+
+    Returns:
+        the tokens, and their (tokens, 2) character ranges.
+
+    Example:
+        >>> tokenize("RM9.00 DATE:25/12/2018")[0]
+        ['RM', '9.00', 'DATE', ':', '25/12/2018']
+    """
+    matches = list(_TOKEN.finditer(text))
+    return [m.group() for m in matches], np.array([m.span() for m in matches], dtype=np.int64).reshape(-1, 2)
+
+
+def shape(token: str) -> str:
+    """What a token looks like: case and length of letters, the pattern of digits, or the character itself.
+
+    Example:
+        >>> [shape(token) for token in ("TOTAL", "Rm", "9.00", ":")]
+        ['X4', 'Xx2', 'd.dd', ':']
+    """
+    if token[0].isdecimal():
+        return re.sub(r"\d", "d", token[:12])
+    if token.isalpha():
+        case = "X" if token.isupper() else "x" if token.islower() else "Xx" if token[0].isupper() else "xX"
+        return f"{case}{min(len(token), 4)}"
+    return token[:1]
+
+
+def _bucket(text: str, buckets: int) -> int:
+    return 1 + zlib.crc32(text.encode()) % (buckets - 1)  # 0 is padding; crc32 is the same in every process
+
+
+class LayoutSpanEncoder:
+    """The featuriser of `LayoutSpanForQuestionAnswering`.
+
+    Each token has hashed ids of its lower-cased text (`input_ids`), its shape (`shape_ids`) and its character trigrams
+    (`trigram_ids`, a bag), its place in line and word (`place_ids`), its box (`bbox`, 0–1000, of its part of the word)
+    and its segment (`token_type_ids`: 0 null token and question, 1 document).
+    """
+
+    def __init__(self, config: LayoutSpanConfig) -> None:
+        self.config = config
+        self.max_answer_tokens = config.max_answer_tokens
+        self.padding = dict.fromkeys(
+            ("input_ids", "shape_ids", "trigram_ids", "place_ids", "bbox", "token_type_ids", "attention_mask"), 0
+        )
+        self._known: dict[str, tuple[int, int, list[int]]] = {}
+        self._document: tuple[str, bytes, dict[str, np.ndarray], np.ndarray] | None = None
+
+    def encode(self, question: str, context: str, words: np.ndarray, boxes: np.ndarray) -> list[Window]:
+        """See `hf_mbdc.targets.encoding.Encoder`."""
+        tokens = tokenize(question)[0][: self.config.max_question_tokens]
+        head = self._features([NULL_TOKEN, *tokens])
+        body, offsets = self._body(context, words, boxes)
+        room = self.config.max_length - len(head["input_ids"])
+        overlap = self.max_answer_tokens + room // 8  # room // 8: what the first own token of a window sees before it
+        inputs, ranges = [], []
+        for first in range(0, max(1, len(offsets) - overlap), room - overlap):
+            part = slice(first, first + room)
+            inputs.append(_join(head, {name: value[part] for name, value in body.items()}))
+            outside = np.full((len(head["input_ids"]), 2), -1, dtype=np.int64)
+            ranges.append(np.concatenate([outside, offsets[part]]))
+        return make_windows(inputs, ranges, overlap, self.max_answer_tokens)
+
+    def _features(self, tokens: list[str]) -> dict[str, np.ndarray]:
+        known = self._known
+        rows = []
+        for token in tokens:
+            if token not in known:
+                known[token] = self._token_features(token)
+            rows.append(known[token])
+        n = len(rows)
+        return {
+            "input_ids": np.fromiter((row[0] for row in rows), np.int64, n),
+            "shape_ids": np.fromiter((row[1] for row in rows), np.int64, n),
+            "trigram_ids": np.array([row[2] for row in rows], dtype=np.int64).reshape(n, self.config.max_trigrams),
+            "place_ids": np.zeros(n, dtype=np.int64),
+            "bbox": np.zeros((n, 4), dtype=np.int64),
+        }
+
+    def _token_features(self, token: str) -> tuple[int, int, list[int]]:
+        config, lower = self.config, token.lower()
+        padded = f"^{lower}$"
+        trigrams = [_bucket(padded[i : i + 3], config.trigram_buckets) for i in range(len(padded) - 2)]
+        trigrams = trigrams[: config.max_trigrams]
+        trigrams += [0] * (config.max_trigrams - len(trigrams))
+        return _bucket(lower, config.word_buckets), _bucket(shape(token), config.shape_buckets), trigrams
+
+    def _body(self, context: str, words: np.ndarray, boxes: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        # All questions of a document follow each other: its features are made once.
+        layout = boxes.tobytes()
+        if self._document is None or self._document[:2] != (context, layout):
+            tokens, offsets = tokenize(context)
+            body = self._features(tokens)
+            body["place_ids"] = _places(context, offsets)
+            if len(boxes) and len(offsets):
+                body["bbox"] = token_boxes(offsets, words, boxes)
+            self._document = context, layout, body, offsets
+        return self._document[2:]
+
+
+def _join(head: dict[str, np.ndarray], body: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    before, behind = len(head["input_ids"]), len(body["input_ids"])
+    return {
+        **{name: np.concatenate([head[name], body[name]]) for name in head},
+        "token_type_ids": np.repeat([0, 1], [before, behind]),
+        "attention_mask": np.ones(before + behind, dtype=np.int64),
+    }
+
+
+def _places(context: str, offsets: np.ndarray) -> np.ndarray:
+    """1 + 1·(starts a word) + 2·(starts a line) + 4·(ends a line); 0 is for tokens outside the document."""
+    gaps = [context[end:start] for end, start in zip(offsets[:-1, 1], offsets[1:, 0], strict=True)]
+    space = np.array([True, *(gap != "" for gap in gaps)])[: len(offsets)]
+    newline = np.array([True, *("\n" in gap for gap in gaps), True])
+    return 1 + space + 2 * newline[: len(offsets)] + 4 * newline[1 : len(offsets) + 1]
+
+
+def token_boxes(offsets: np.ndarray, words: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """(tokens, 4): each token's share of the width of its word's box.
+
+    Args:
+        offsets: (tokens, 2) character ranges of the tokens.
+        words: (words, 2) character ranges of the words, in order.
+        boxes: (words, 4) x0 y0 x1 y1.
+    """
+    index = np.clip(np.searchsorted(words[:, 0], offsets[:, 0], side="right") - 1, 0, len(words) - 1)
+    start, end = words[index].T
+    share = (np.clip(offsets, start[:, None], end[:, None]) - start[:, None]) / (end - start)[:, None]
+    box = boxes[index].copy()
+    width = box[:, 2] - box[:, 0]
+    box[:, 2] = box[:, 0] + np.rint(share[:, 1] * width).astype(np.int64)
+    box[:, 0] += np.rint(share[:, 0] * width).astype(np.int64)
+    return box

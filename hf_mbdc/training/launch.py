@@ -1,0 +1,289 @@
+"""Many trainings side by side: one process and one thread each, cached by content, resumed after a kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_mbdc.errors import TrainingError
+from hf_mbdc.records import Cost
+from hf_mbdc.training.config import TrainingConfig
+from hf_mbdc.training.data import columns_read
+from hf_mbdc.training.model_card import PACKAGE, shipped
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+
+SCRIPT = "train_extractive_qa.py"
+TRAIN_SPLIT = "train"
+POLL_SECONDS = 0.1
+STOP_SECONDS = 5.0
+# Of a small model on a CPU: without the first two, glibc gives every tensor back to the kernel, where most of the time
+# goes then; idle OpenMP threads that spin take the cores from the jobs beside them. One thread each, so that no
+# result depends on how many cores there are.
+ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(4 << 30),
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One training, and the splits that are predicted with its model.
+
+    Args:
+        train: annotated rows.
+        predict: name → rows with the columns of a loader; `candidates` are scored where there are some.
+        config: settings of the training.
+        data_revision: `namespace/name@version`, for the model card.
+    """
+
+    train: Dataset
+    predict: Mapping[str, Dataset] = field(default_factory=dict)
+    config: TrainingConfig = field(default_factory=TrainingConfig)
+    data_revision: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a job left.
+
+    Args:
+        model_id: the target's name and the first 12 digits of the SHA-256 of its weights, `layout_span@…`.
+        model_path: folder that `from_pretrained` reads, with README.md.
+        predictions: of each predicted split, see `hf_mbdc.training.predict.prediction_table`.
+        metrics: what is in `metrics.json`.
+        cost: of this training, whether it ran now or at an earlier call.
+        cached: whether it was there already.
+    """
+
+    model_id: str
+    model_path: Path
+    predictions: dict[str, pa.Table]
+    metrics: dict[str, Any]
+    cost: Cost
+    cached: bool
+
+
+def launch(
+    jobs: Sequence[TrainingJob],
+    *,
+    work_dir: str | Path,
+    max_parallel: int | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> list[TrainingResult]:
+    """Runs trainings in processes of their own; the results are in the order of `jobs`.
+
+    Everything lies in `work_dir` under a hash of rows, settings and code: what was trained before costs nothing, what
+    was killed goes on from its last checkpoint. The results do not depend on `max_parallel` or on the number of cores.
+
+    Args:
+        jobs: equal jobs run once.
+        work_dir: made where it is missing; kept between calls.
+        max_parallel: trainings at the same time; default one for each usable core.
+        on_progress: called with the fraction of all steps that is done, 0 to 1.
+
+    Raises:
+        DataError: a job's rows lack a column.
+        TrainingError: a training failed; the others are stopped, and go on from where they were at the next call.
+
+    Example:
+        >>> import tempfile
+        >>> launch([], work_dir=tempfile.mkdtemp())
+        []
+    """
+    root = Path(work_dir).resolve()
+    hashes: dict[int, str] = {}
+    places = [_place(job, root, hashes) for job in jobs]
+    todo = {place: job for place, job in zip(places, jobs, strict=True) if not _is_done(place)}
+    for place, job in todo.items():
+        place.mkdir(parents=True, exist_ok=True)
+        _write_data(job, root / "data" / _data_key(job, hashes))
+    commands = {place: _command(job, root / "data" / _data_key(job, hashes), place) for place, job in todo.items()}
+    done_before = len(set(places)) - len(todo)
+    _run_all(commands, max_parallel or _cores(), done_before, on_progress or (lambda fraction: None))
+    return [_result(place, job, cached=place not in todo) for place, job in zip(places, jobs, strict=True)]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _is_done(place: Path) -> bool:
+    return (place / "metrics.json").is_file()  # written last
+
+
+# --- what a job is: its rows, settings and code as a name ---
+
+
+def _splits(job: TrainingJob) -> dict[str, Dataset]:
+    """The rows with the columns that are read, so that nothing else changes the hash or is written."""
+    if TRAIN_SPLIT in job.predict:
+        raise TrainingError("A predicted split cannot be called 'train'", mend="Give it another name.")
+    train = job.train.select_columns(columns_read(job.train, TRAIN_SPLIT, labels=True))
+    predict = {
+        name: rows.select_columns(columns_read(rows, name, labels=False)) for name, rows in sorted(job.predict.items())
+    }
+    return {TRAIN_SPLIT: train, **predict}
+
+
+def _data_key(job: TrainingJob, hashes: dict[int, str]) -> str:
+    """Of all splits; `hashes` keeps those of datasets that several jobs share."""
+    from hf_mbdc.revisions.content_hash import content_hash
+
+    parts = {}
+    for name, given in ((TRAIN_SPLIT, job.train), *sorted(job.predict.items())):
+        key = id(given) * 2 + (name == TRAIN_SPLIT)
+        if key not in hashes:
+            hashes[key] = content_hash(_splits(job)[name])
+        parts[name] = hashes[key]
+    return _short_hash(parts)
+
+
+def _place(job: TrainingJob, root: Path, hashes: dict[int, str]) -> Path:
+    return root / _short_hash([_data_key(job, hashes), dataclasses.asdict(job.config), job.data_revision, _code_hash()])
+
+
+def _short_hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:20]
+
+
+@functools.cache
+def _code_hash() -> str:
+    """Of everything that decides what a training gives: our code, and the versions of what it stands on."""
+    from importlib.metadata import version
+
+    files = [*sorted((PACKAGE / "targets").glob("*.py")), *sorted((PACKAGE / "training").glob("*.py"))]
+    sources = [path.read_text(encoding="utf-8") for path in (*files, shipped("scripts", SCRIPT))]
+    return _short_hash([sources, [version(name) for name in ("torch", "transformers", "accelerate")]])
+
+
+def _write_data(job: TrainingJob, folder: Path) -> None:
+    from datasets import Dataset, DatasetDict
+    from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    if folder.is_dir():
+        return
+    # Through an Arrow table: writing a dataset with an indices mapping row by row is 25 times slower.
+    splits = {name: Dataset(rows.with_format("arrow")[:]) for name, rows in _splits(job).items()}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shown = not are_progress_bars_disabled()
+    disable_progress_bars()
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        try:
+            DatasetDict(splits).save_to_disk(f"{scratch}/data")
+            Path(f"{scratch}/data").rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another launch was faster, with the same rows
+                raise
+        finally:
+            if shown:
+                enable_progress_bars()
+
+
+# --- running ---
+
+
+def _command(job: TrainingJob, data: Path, place: Path) -> list[str]:
+    command = [sys.executable, str(shipped("scripts", SCRIPT)), "--dataset", str(data), "--output-dir", str(place)]
+    command += ["--train-split", TRAIN_SPLIT, "--predict-splits", *job.predict, *job.config.as_flags()]
+    return command + (["--data-revision", job.data_revision] if job.data_revision else [])
+
+
+def _run_all(
+    commands: Mapping[Path, list[str]], max_parallel: int, done_before: int, on_progress: Callable[[float], None]
+) -> None:
+    waiting = list(commands)
+    running: dict[Path, subprocess.Popen[bytes]] = {}
+    total, finished = len(commands) + done_before, done_before
+    if total:
+        on_progress(finished / total)
+    try:
+        while waiting or running:
+            while waiting and len(running) < max_parallel:
+                place = waiting.pop(0)
+                running[place] = _start(commands[place], place)
+            time.sleep(POLL_SECONDS)
+            for place, process in list(running.items()):
+                if process.poll() is not None:
+                    del running[place]
+                    _check(place, process.returncode)
+                    finished += 1
+            on_progress((finished + sum(_fraction(place) for place in running)) / total)
+    finally:
+        _stop(list(running.values()))
+
+
+def _start(command: list[str], place: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, **ENVIRONMENT}
+    if (PACKAGE.parent / "pyproject.toml").is_file():  # a checkout, which need not be installed
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
+    (place / "progress.json").unlink(missing_ok=True)
+    with (place / "log.txt").open("wb") as log:
+        return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def _fraction(place: Path) -> float:
+    try:
+        progress = json.loads((place / "progress.json").read_text())
+    except FileNotFoundError:  # it has not started yet
+        return 0.0
+    return float(progress["step"] / progress["steps"])
+
+
+def _check(place: Path, code: int) -> None:
+    if code == 0 and _is_done(place):
+        return
+    lines = (place / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
+    raise TrainingError(
+        f"A training {how}; its last lines: {' | '.join(lines[-5:]) or '(none)'}",
+        log=str(place / "log.txt"),
+        mend="What was done is kept: after the cause is mended, the same call goes on from there.",
+    )
+
+
+def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _result(place: Path, job: TrainingJob, *, cached: bool) -> TrainingResult:
+    import pyarrow.parquet as pq
+
+    metrics = json.loads((place / "metrics.json").read_text())
+    name = Path(job.config.model).name if Path(job.config.model).is_dir() else job.config.model
+    return TrainingResult(
+        model_id=f"{name}@{metrics['weights_sha256'][:12]}",
+        model_path=place,
+        predictions={split: pq.read_table(place / f"predictions-{split}.parquet") for split in job.predict},
+        metrics=metrics,
+        cost=Cost(wall_seconds=metrics["wall_seconds"], cpu_seconds=metrics["cpu_seconds"], tokens=metrics["tokens"]),
+        cached=cached,
+    )

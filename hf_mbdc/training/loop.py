@@ -1,0 +1,249 @@
+"""The training loop: seeded order, one schedule, and checkpoints from which a killed run goes on."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hf_mbdc.errors import TrainingError
+from hf_mbdc.targets.batches import collate
+from hf_mbdc.targets.objective import labelled_spans, span_loss, span_scores
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+
+    from hf_mbdc.targets import Target
+    from hf_mbdc.targets.encoding import EncodedRow
+    from hf_mbdc.training.config import TrainingConfig
+
+CHECKPOINT = "checkpoint"
+POOL = 16  # batches whose rows are sorted by length together, so that batches need little padding
+
+
+@dataclass
+class TrainingState:
+    """Where a training is. Written beside the weights of a checkpoint; becomes part of `metrics.json`."""
+
+    step: int = 0
+    tokens: int = 0  # model input tokens of this process, without padding
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    epoch_losses: list[float] = field(default_factory=list)
+    epoch_loss_sum: float = 0.0
+
+
+def train(
+    target: Target,
+    rows: Sequence[EncodedRow],
+    config: TrainingConfig,
+    accelerator: Accelerator,
+    output_dir: Path,
+    *,
+    checkpoint_seconds: float = 60.0,
+    resume: bool = True,
+) -> TrainingState:
+    """Trains `target.model` in place.
+
+    Args:
+        rows: encoded rows; those with `left_out` are not used.
+        checkpoint_seconds: a checkpoint is written to `output_dir/checkpoint` that often; 0 for after every step.
+        resume: whether to go on from that checkpoint.
+
+    Raises:
+        TrainingError: there is no row to train on.
+    """
+    import torch
+
+    used = [row for row in rows if row.left_out is None]
+    if not used:
+        raise TrainingError("There is no row to train on", reasons=dict(Counter(row.left_out for row in rows)))
+    per_epoch = -(-len(used) // (config.batch_size * accelerator.num_processes))
+    steps = per_epoch * config.epochs
+    optimizer = torch.optim.AdamW(parameter_groups(target.model, config.weight_decay), betas=(0.9, 0.98), fused=True)
+    model, optimizer = accelerator.prepare(target.model, optimizer)
+    state = _resume(accelerator, output_dir) if resume else TrainingState()
+    clock = Clock(state, checkpoint_seconds)
+    model.train()
+    with Progress(output_dir, steps, state.step, accelerator.is_main_process) as progress:
+        for epoch in range(state.step // per_epoch, config.epochs):
+            batches = epoch_batches(used, config, epoch, accelerator.process_index, accelerator.num_processes)
+            for batch_rows in list(batches)[state.step - epoch * per_epoch :]:
+                rate = learning_rate(state.step, steps, config)
+                loss = _step(model, optimizer, batch_rows, target, config, accelerator, rate, state.step / steps)
+                state.step += 1
+                state.tokens += sum(len(window.offsets) for row in batch_rows for window in row.windows)
+                state.epoch_loss_sum += loss
+                if state.step % per_epoch == 0:
+                    state.epoch_losses.append(state.epoch_loss_sum / per_epoch)
+                    state.epoch_loss_sum = 0.0
+                progress.advance(state.step, loss)
+                if clock.due(accelerator):
+                    _save(accelerator, output_dir, clock.stamp())
+    clock.stamp()
+    return state
+
+
+def _step(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rows: list[EncodedRow],
+    target: Target,
+    config: TrainingConfig,
+    accelerator: Accelerator,
+    rate: float,
+    done: float,
+) -> float:
+    spans = [labelled_spans(row, config.objective) for row in rows]
+    batch = collate(rows, spans, target.encoder.padding).to(accelerator.device)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    outputs = model(**batch.inputs)
+    scores = span_scores(outputs.start_logits, outputs.end_logits, batch, target.encoder.max_answer_tokens)
+    loss = span_loss(scores, batch, best_only=config.objective == "hard_em" and done >= config.marginal_fraction)
+    optimizer.zero_grad(set_to_none=True)
+    accelerator.backward(loss)
+    accelerator.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+    optimizer.step()
+    value = loss.item()
+    if value != value:
+        raise TrainingError("The loss is not a number", mend="Lower --learning-rate.", ids=[row.id for row in rows])
+    return value
+
+
+def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Matrices and tables decay; biases and norms do not."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
+    """Linear warm-up to the peak, then linear down to 0 at the last step.
+
+    Example:
+        >>> from hf_mbdc.training.config import TrainingConfig
+        >>> [learning_rate(step, 10, TrainingConfig(learning_rate=1.0, warmup=0.2)) for step in (0, 1, 2, 6)]
+        [0.5, 1.0, 1.0, 0.5]
+    """
+    warm = max(1, round(config.warmup * steps))
+    return config.learning_rate * min((step + 1) / warm, (steps - step) / max(1, steps - warm))
+
+
+def epoch_batches(
+    rows: Sequence[EncodedRow], config: TrainingConfig, epoch: int, process: int = 0, processes: int = 1
+) -> Iterator[list[EncodedRow]]:
+    """The batches of one epoch and process, in an order that depends on seed and epoch only.
+
+    Rows are shuffled, sorted by length within pools of a few batches, and the batches shuffled again. With several
+    processes some rows are repeated, so that each has the same number of batches of the same size.
+    """
+    draw = random.Random(f"{config.seed}:{epoch}")
+    order = draw.sample(range(len(rows)), len(rows))
+    size = config.batch_size
+    if processes > 1:
+        order += order[: -len(order) % (size * processes)] * 1
+        while len(order) % (size * processes):
+            order += order[: -len(order) % (size * processes)]
+    pools = [order[i : i + POOL * size] for i in range(0, len(order), POOL * size)]
+    order = [index for pool in pools for index in sorted(pool, key=lambda i: rows[i].length)]
+    batches = [order[i : i + size] for i in range(0, len(order), size)]
+    draw.shuffle(batches)
+    for batch in batches[process::processes]:
+        yield [rows[index] for index in batch]
+
+
+class Clock:
+    """Says when a checkpoint is due, and adds the time of this run to the state's."""
+
+    def __init__(self, state: TrainingState, checkpoint_seconds: float) -> None:
+        self.state, self.every = state, checkpoint_seconds
+        self.mark = self.wall, self.cpu = time.monotonic(), time.process_time()
+        self.saved = self.wall
+
+    def due(self, accelerator: Accelerator) -> bool:
+        """Whether to save now; all processes agree, since the first decides."""
+        due = time.monotonic() - self.saved >= self.every
+        if accelerator.num_processes > 1:
+            import torch
+            from accelerate.utils import broadcast
+
+            due = bool(broadcast(torch.tensor([int(due)], device=accelerator.device)).item())
+        if due:
+            self.saved = time.monotonic()
+        return due
+
+    def stamp(self) -> TrainingState:
+        """The state, with the seconds up to now."""
+        wall, cpu = time.monotonic(), time.process_time()
+        self.state.wall_seconds += wall - self.wall
+        self.state.cpu_seconds += cpu - self.cpu
+        self.wall, self.cpu = wall, cpu
+        return self.state
+
+
+def _save(accelerator: Accelerator, output_dir: Path, state: TrainingState) -> None:
+    """Writes a checkpoint beside the old one and swaps them, so that a kill at any moment leaves a whole one."""
+    new, old, final = (output_dir / f"{CHECKPOINT}{suffix}" for suffix in (".new", ".old", ""))
+    if accelerator.is_main_process:
+        shutil.rmtree(new, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(new))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        (new / "state.json").write_text(json.dumps(asdict(state)))
+        if final.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            final.rename(old)
+        new.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
+    accelerator.wait_for_everyone()
+
+
+def _resume(accelerator: Accelerator, output_dir: Path) -> TrainingState:
+    for suffix in ("", ".old"):  # `.old` alone: the kill came between the two renames
+        folder = output_dir / f"{CHECKPOINT}{suffix}"
+        if (folder / "state.json").is_file():
+            accelerator.load_state(str(folder))
+            return TrainingState(**json.loads((folder / "state.json").read_text()))
+    return TrainingState()
+
+
+class Progress:
+    """A bar where somebody looks, and `progress.json` for the program that launched this one."""
+
+    def __init__(self, output_dir: Path, steps: int, step: int, shown: bool) -> None:
+        self.path, self.steps, self.step, self.shown = output_dir / "progress.json", steps, step, shown
+        self.written = 0.0
+
+    def __enter__(self) -> Progress:
+        from accelerate.utils import tqdm
+
+        quiet = not (self.shown and sys.stderr.isatty())
+        self.bar = tqdm(total=self.steps, initial=self.step, desc="training", unit="step", disable=quiet)
+        return self
+
+    def advance(self, step: int, loss: float) -> None:
+        """One step was done."""
+        self.bar.update()
+        self.step = step
+        now = time.monotonic()
+        if self.shown and (now - self.written > 0.5 or step == self.steps):
+            self.bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            self.written = now
+            temporary = self.path.with_suffix(".tmp")
+            temporary.write_text(json.dumps({"step": step, "steps": self.steps}))
+            temporary.replace(self.path)
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()

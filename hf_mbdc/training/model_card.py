@@ -1,0 +1,51 @@
+"""README.md of a trained model: the data revision it was trained on, its metrics and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import hf_mbdc
+
+PACKAGE = Path(hf_mbdc.__file__).resolve().parent
+
+
+def shipped(folder: str, name: str) -> Path:
+    """A file of `cards/` or `scripts/`: inside the package in a wheel, beside it in a checkout."""
+    inside = PACKAGE / folder / name
+    return inside if inside.is_file() else PACKAGE.parent / folder / name
+
+
+def render_model_card(config: Mapping[str, Any], metrics: Mapping[str, Any], data_revision: str | None) -> str:
+    """The card's text.
+
+    Args:
+        config: fields of `TrainingConfig`.
+        metrics: as written to `metrics.json`.
+        data_revision: `namespace/name@version` of the training data; None when it is not known.
+    """
+    import jinja2
+
+    template = shipped("cards", "model_card.md.jinja").read_text(encoding="utf-8")
+    # The output is Markdown: what comes from data is escaped by the filter below, not as HTML.
+    environment = jinja2.Environment(
+        autoescape=False, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["cell"] = escape_cell
+    repository = data_revision.partition("@")[0] if data_revision else None
+    return environment.from_string(template).render(
+        config=config, metrics=metrics, data_revision=data_revision, repository=repository, version=hf_mbdc.__version__
+    )
+
+
+def escape_cell(value: object) -> str:
+    """A value as it may stand in a Markdown table.
+
+    Example:
+        >>> escape_cell("a|b <i>")
+        'a\\\\|b &lt;i&gt;'
+    """
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = " ".join(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
+    return "".join(f"\\{c}" if c in "\\`*_[]|" else c for c in text)

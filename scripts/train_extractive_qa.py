@@ -1,0 +1,147 @@
+"""Trains a target model for extractive question answering and predicts other splits with it.
+
+    python scripts/train_extractive_qa.py --dataset DATA --output-dir OUT --predict-splits test
+    torchrun --nproc_per_node 2 scripts/train_extractive_qa.py --dataset DATA --output-dir OUT
+    accelerate launch scripts/train_extractive_qa.py --dataset DATA --output-dir OUT --model bert-base-uncased
+
+DATA is a folder written by `save_to_disk` or anything that `load_dataset` reads, with the columns of a loader and of
+`hf_mbdc.annotate`. OUT gets the model (`from_pretrained` reads it), its README.md, `metrics.json`, and
+`predictions-<split>.parquet`. A run that was killed goes on from its last checkpoint when the same command is given
+again, and ends with the same weights. `--epochs`, `--batch-size` and so on are the fields of `TrainingConfig`; rows per
+step are per process, as in every accelerate script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from hf_mbdc.errors import MbdcError
+from hf_mbdc.training.config import TrainingConfig
+
+
+def parse_flags(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True, help="folder or Hub id of the data")
+    parser.add_argument("--output-dir", required=True, type=Path, help="where everything is written")
+    parser.add_argument("--train-split", default="train", help="split to train on (default: train)")
+    parser.add_argument("--predict-splits", nargs="*", default=[], help="splits to predict afterwards (default: none)")
+    parser.add_argument("--data-revision", help="namespace/name@version of the data, for the model card")
+    parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="time between checkpoints (default: 60)")
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on from the last checkpoint in the output folder (default: yes)",
+    )
+    TrainingConfig.add_flags(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    flags = parse_flags(arguments)
+    config = TrainingConfig.from_flags(flags)
+
+    # Imported here, so that --help and a wrong flag answer at once.
+    import torch
+    from accelerate import Accelerator
+    from accelerate.utils import gather_object, set_seed
+
+    from hf_mbdc.targets import load_target
+    from hf_mbdc.targets.encoding import encode_rows
+    from hf_mbdc.training.data import read_dataset, read_rows, split_of
+    from hf_mbdc.training.loop import CHECKPOINT, train
+    from hf_mbdc.training.model_card import render_model_card
+    from hf_mbdc.training.predict import predict, prediction_table
+
+    # 1. Data
+    accelerator = Accelerator()
+    output: Path = flags.output_dir
+    output.mkdir(parents=True, exist_ok=True)
+    dataset = read_dataset(flags.dataset)
+    rows = read_rows(split_of(dataset, flags.train_split), flags.train_split, labels=True)
+    to_predict = {name: read_rows(split_of(dataset, name), name, labels=False) for name in flags.predict_splits}
+
+    # 2. Model; set_seed makes new weights, dropout and everything else depend on the seed alone
+    set_seed(config.seed)
+    target = load_target(config.model)
+    encoded = encode_rows(rows, target.encoder)
+
+    # 3. Training
+    state = train(
+        target,
+        encoded,
+        config,
+        accelerator,
+        output,
+        checkpoint_seconds=flags.checkpoint_seconds,
+        resume=flags.resume,
+    )
+
+    # 4. Predictions; every process does its share
+    process, processes = accelerator.process_index, accelerator.num_processes
+    for name, split_rows in to_predict.items():
+        mine = range(process, len(split_rows), processes)
+        part = predict(target, encode_rows([split_rows[i] for i in mine], target.encoder), accelerator.device)
+        gathered = gather_object(list(zip(mine, part, strict=True)))
+        if accelerator.is_main_process:
+            table = prediction_table(split_rows, [prediction for _, prediction in sorted(gathered, key=lambda p: p[0])])
+            write_parquet(table, output / f"predictions-{name}.parquet")
+
+    # 5. Model, card and metrics; metrics.json comes last and says that everything is there
+    if accelerator.is_main_process:
+        target.save(output)
+        metrics = collect_metrics(dataclasses.asdict(state), encoded, config, output, torch.__version__)
+        card = render_model_card(dataclasses.asdict(config), metrics, flags.data_revision)
+        (output / "README.md").write_text(card, encoding="utf-8")
+        write_atomically(output / "metrics.json", json.dumps(metrics, indent=2, sort_keys=True) + "\n")
+        shutil.rmtree(output / CHECKPOINT, ignore_errors=True)
+    accelerator.end_training()
+
+
+def collect_metrics(
+    state: dict[str, Any], encoded: list[Any], config: TrainingConfig, output: Path, torch_version: str
+) -> dict[str, Any]:
+    left_out = Counter(row.left_out for row in encoded if row.left_out)
+    weights = sorted(output.glob("*.safetensors"))
+    return {
+        "loss": state["epoch_losses"][-1],
+        "epoch_losses": state["epoch_losses"],
+        "wall_seconds": round(state["wall_seconds"], 3),
+        "cpu_seconds": round(state["cpu_seconds"], 3),
+        "steps": state["step"],
+        "tokens": state["tokens"],
+        "rows_used": len(encoded) - left_out.total(),
+        "rows_left_out": dict(left_out),
+        "weights_sha256": hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest(),
+        "torch": torch_version,
+        "objective": config.objective,
+    }
+
+
+def write_parquet(table: Any, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    temporary = path.with_suffix(".tmp")
+    pq.write_table(table, temporary)
+    temporary.replace(path)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except MbdcError as error:
+        sys.exit(f"error: {error}")
