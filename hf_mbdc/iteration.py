@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import DataError, RecipeError
-from hf_mbdc.records import Cost, Decision, Evidence, Iteration, StepRecord
+from hf_mbdc.records import Decision, Iteration, StepRecord
 
 if TYPE_CHECKING:
-    import numpy as np
     from datasets import Dataset, DatasetDict
 
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.measurement import Measurement
+    from hf_mbdc.progress import Update
     from hf_mbdc.recipe import DatasetRecipe, IterationRecipe, Recipe
     from hf_mbdc.revisions.repository import Repository
     from hf_mbdc.training.config import TrainingConfig
-    from hf_mbdc.training.launch import TrainingResult
 
 
 @dataclass(frozen=True)
@@ -135,14 +135,14 @@ def _start(bench: Workbench) -> tuple[Iteration, DatasetDict]:
         return show(plan.repo_id, repository=bench.repository), load(plan.repo_id, repository=bench.repository)
     first = draft(dataset, plan.repo_id, bench.repository, message=plan.iterations[0].message, rejected=rejected)
     with _stage(bench, f"Training the target on the baseline ({len(plan.evaluation.seeds)} seeds)") as update:
-        results = _train(bench, [dataset], update)
+        (baseline,) = _measure(bench, [dataset], update)
     record = _describe(
         bench,
         first.iteration,
         steps=steps,
-        scores=_mean_scores(bench, dataset, results[0]),
+        scores=_means(bench, baseline, dataset),
         decision=Decision("baseline", "The first revision: there is nothing to compare it with."),
-        cost=sum((result.cost for result in results[0]), sum((step.cost for step in steps), Cost())),
+        cost=sum((step.cost for step in steps), baseline.cost),
     )
     return commit(dataclasses.replace(first, iteration=record), bench.repository), dataset
 
@@ -205,6 +205,7 @@ def _iterate(
 ) -> tuple[Iteration, DatasetDict]:
     """Makes a candidate from the parent, measures both, and publishes or records the candidate."""
     from hf_mbdc.guidance.decide import decide
+    from hf_mbdc.measurement import weigh
     from hf_mbdc.publication import commit, draft, find_published
     from hf_mbdc.revisions.diff import diff
     from hf_mbdc.revisions.version import next_version
@@ -219,16 +220,17 @@ def _iterate(
     drafted = draft(candidate, bench.recipe.repo_id, bench.repository, message=item.message, parent=parent.sha)
     seeds = bench.recipe.evaluation.seeds
     with _stage(bench, f"Training the target on parent and candidate ({len(seeds)} seeds each)") as update:
-        before, after = _train(bench, [dataset, candidate], update)
-    evidence = _compare(bench, dataset, before, after)
+        before, after = _measure(bench, [dataset, candidate], update)
+    plan = bench.recipe.evaluation
+    evidence = weigh(before, after, dataset[plan.split], bench.approach.metric, plan)
     record = _describe(
         bench,
         drafted.iteration,
         steps=steps,
-        scores=_mean_scores(bench, dataset, after),
+        scores=_means(bench, after, dataset),
         evidence=evidence,
         decision=decide(evidence),
-        cost=sum((result.cost for result in after), sum((step.cost for step in steps), Cost())),
+        cost=sum((step.cost for step in steps), after.cost),
     )
     published = commit(dataclasses.replace(drafted, iteration=record), bench.repository)
     accepted = record.decision.verdict == "accept"
@@ -278,70 +280,26 @@ def _stamp(dataset: DatasetDict, version: str) -> DatasetDict:
     return DatasetDict({**dataset, "train": stamped})
 
 
-def _train(bench: Workbench, datasets: list[DatasetDict], update: Any) -> list[list[TrainingResult]]:
-    """For every dataset one training a seed, all side by side; each predicts the first dataset's evaluation split."""
-    from hf_mbdc.training.launch import TrainingJob, launch
+def _measure(bench: Workbench, datasets: list[DatasetDict], update: Update) -> list[Measurement]:
+    """The target trained on the train split of each dataset, scored on the first one's evaluation split."""
+    from hf_mbdc.measurement import measure
 
-    wanted = bench.recipe.evaluation
-    jobs = [
-        TrainingJob(
-            train=dataset["train"],
-            predict={wanted.split: datasets[0][wanted.split]},
-            config=dataclasses.replace(bench.training, objective="chosen", seed=seed),
-        )
-        for dataset in datasets
-        for seed in wanted.seeds
-    ]
-    results = launch(jobs, work_dir=bench.work_dir, max_parallel=bench.max_parallel, on_progress=update)
-    count = len(wanted.seeds)
-    return [results[i : i + count] for i in range(0, len(results), count)]
-
-
-def _score(bench: Workbench, rows: Dataset, results: list[TrainingResult]) -> dict[str, np.ndarray]:
-    """Metric → (seeds, rows) scores of the predictions on the evaluation rows."""
-    import numpy as np
-
-    split, references, scores = bench.recipe.evaluation.split, rows["answers"][:], []
-    for result in results:
-        table = result.predictions[split]
-        predicted = dict(zip(table["id"].to_pylist(), table["prediction"].to_pylist(), strict=True))
-        scores.append(bench.approach.score([predicted[key] for key in rows["id"][:]], references))
-    return {metric: np.stack([one[metric] for one in scores]) for metric in scores[0]}
-
-
-def _mean_scores(bench: Workbench, dataset: DatasetDict, results: list[TrainingResult]) -> dict[str, float]:
-    """Means over seeds and rows: `metric` for all rows, `metric/slice` for the main metric on each slice."""
-    import numpy as np
-
-    wanted, rows = bench.recipe.evaluation, dataset[bench.recipe.evaluation.split]
-    scores = _score(bench, rows, results)
-    means = {metric: float(values.mean()) for metric, values in scores.items()}
-    if wanted.slice_by is not None:
-        names = np.array(rows[wanted.slice_by][:], dtype=str)
-        main = scores[bench.approach.metric]
-        means |= {f"{bench.approach.metric}/{n}": float(main[:, names == n].mean()) for n in np.unique(names)}
-    return means
-
-
-def _compare(
-    bench: Workbench, dataset: DatasetDict, before: list[TrainingResult], after: list[TrainingResult]
-) -> Evidence:
-    from hf_mbdc.guidance.compare import compare
-
-    wanted = bench.recipe.evaluation
-    rows = dataset[wanted.split]
-    parent, candidate = _score(bench, rows, before), _score(bench, rows, after)
-    metric = bench.approach.metric
-    comparison = compare(
-        parent[metric],
-        candidate[metric],
-        clusters=rows[wanted.cluster_by][:],
-        slices=rows[wanted.slice_by][:] if wanted.slice_by else None,
-        confidence=wanted.confidence,
-        minimum_effect=wanted.minimum_effect,
+    plan = bench.recipe.evaluation
+    return measure(
+        [dataset["train"] for dataset in datasets],
+        datasets[0][plan.split],
+        bench.approach,
+        training=bench.training,
+        plan=plan,
+        work_dir=bench.work_dir,
+        max_parallel=bench.max_parallel,
+        on_progress=update,
     )
-    secondary = {m: (float(parent[m].mean()), float(candidate[m].mean())) for m in parent if m != metric}
-    return comparison.to_evidence(metric, wanted.split, seeds=wanted.seeds, secondary=secondary)
+
+
+def _means(bench: Workbench, measured: Measurement, dataset: DatasetDict) -> dict[str, float]:
+    plan = bench.recipe.evaluation
+    return measured.means(bench.approach.metric, dataset[plan.split][plan.slice_by][:] if plan.slice_by else None)
 
 
 def _describe(bench: Workbench, drafted: Iteration, **measured: Any) -> Iteration:

@@ -1,0 +1,99 @@
+"""Measure data by the target model: train it on every candidate alike, score it on rows that no step has touched."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hf_mbdc.records import Cost, Evidence
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.recipe import EvaluationRecipe
+    from hf_mbdc.training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What the target scored after training on one dataset.
+
+    `scores`: metric → (seeds, rows) array over the rows of the evaluation split, in their order. `cost`: of trainings
+    and predictions, also of those that were done at an earlier call.
+    """
+
+    scores: dict[str, np.ndarray]
+    cost: Cost
+
+    def means(self, metric: str, slices: Sequence[str] | None) -> dict[str, float]:
+        """Means over seeds and rows: every metric by its name, and `metric/slice` for every slice of the main one."""
+        means = {name: float(values.mean()) for name, values in self.scores.items()}
+        names = np.array(slices if slices is not None else [], dtype=str)
+        return means | {f"{metric}/{n}": float(self.scores[metric][:, names == n].mean()) for n in np.unique(names)}
+
+
+def measure(
+    train_splits: Sequence[Dataset],
+    evaluation: Dataset,
+    approach: ExtractiveQA,
+    *,
+    training: TrainingConfig,
+    plan: EvaluationRecipe,
+    work_dir: Path,
+    max_parallel: int | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> list[Measurement]:
+    """Trains the target on each train split, with the same seeds, settings and budget, and scores it.
+
+    Args:
+        train_splits: annotated rows, e.g. of parent and candidate.
+        evaluation: rows of the evaluation split; the same for all.
+        approach: scores predictions against answers.
+        training: settings of the target; the objective is the chosen occurrence and the seed comes from `plan`.
+        plan: seeds and split.
+        work_dir: folder of the trainings; what is there already is not trained again.
+        max_parallel: trainings side by side; default one a core.
+        on_progress: called with the fraction that is done, 0 to 1.
+
+    Returns:
+        One measurement for each train split, in their order.
+    """
+    from hf_mbdc.training.launch import TrainingJob, launch
+
+    configs = [dataclasses.replace(training, objective="chosen", seed=seed) for seed in plan.seeds]
+    jobs = [TrainingJob(rows, {plan.split: evaluation}, config) for rows in train_splits for config in configs]
+    results = launch(jobs, work_dir=work_dir, max_parallel=max_parallel, on_progress=on_progress)
+    ids, references, measurements = evaluation["id"][:], evaluation["answers"][:], []
+    for start in range(0, len(results), len(configs)):
+        seeds = results[start : start + len(configs)]
+        tables = [result.predictions[plan.split].select(["id", "prediction"]).to_pydict() for result in seeds]
+        texts = [dict(zip(table["id"], table["prediction"], strict=True)) for table in tables]
+        scored = [approach.score([text[key] for key in ids], references) for text in texts]
+        scores = {metric: np.stack([one[metric] for one in scored]) for metric in scored[0]}
+        measurements.append(Measurement(scores, sum((result.cost for result in seeds), Cost())))
+    return measurements
+
+
+def weigh(
+    parent: Measurement, candidate: Measurement, evaluation: Dataset, metric: str, plan: EvaluationRecipe
+) -> Evidence:
+    """The paired comparison of two measurements on the same rows, resampling whole documents."""
+    from hf_mbdc.guidance.compare import compare
+
+    comparison = compare(
+        parent.scores[metric],
+        candidate.scores[metric],
+        clusters=evaluation[plan.cluster_by][:],
+        slices=evaluation[plan.slice_by][:] if plan.slice_by else None,
+        confidence=plan.confidence,
+        minimum_effect=plan.minimum_effect,
+    )
+    others = [name for name in parent.scores if name != metric]
+    secondary = {n: (float(parent.scores[n].mean()), float(candidate.scores[n].mean())) for n in others}
+    return comparison.to_evidence(metric, plan.split, seeds=plan.seeds, secondary=secondary)
