@@ -38,7 +38,11 @@ TRADES: dict[str, tuple[str, ...]] = {
     "GROCERS": ("FRESH MILK 1L", "EGGS 10S", "BANANA KG", "RICE 5KG", "OLIVE OIL", "GREEN APPLE"),
     "PHARMACY": ("COUGH SYRUP", "PLASTER 20S", "VITAMIN C", "HAND GEL", "FACE MASK 5S", "EYE DROPS"),
 }
-DATE_FORMATS = ("%d/%m/%Y", "%d-%m-%Y", "%Y-%m-%d", "%d %b %Y", "%d.%m.%y", "%b %d, %Y")
+DATE_FORMATS = (
+    *("{day:02d}/{month:02d}/{year}", "{day:02d}-{month:02d}-{year}", "{year}-{month:02d}-{day:02d}"),
+    *("{day:02d} {name} {year}", "{day:02d}.{month:02d}.{short_year:02d}", "{name} {day:02d}, {year}"),
+)
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # in any locale
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,17 @@ def money(cents: int) -> str:
     return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02d}"
 
 
+def written(day: date, date_format: str) -> str:
+    """A day in one of `DATE_FORMATS`.
+
+    Example:
+        >>> written(date(2018, 12, 25), "{day:02d} {name} {year}")
+        '25 Dec 2018'
+    """
+    name = MONTHS[day.month - 1]
+    return date_format.format(day=day.day, month=day.month, year=day.year, short_year=day.year % 100, name=name)
+
+
 class Sheet:
     """Lines of text put on a page from top to bottom."""
 
@@ -151,7 +166,7 @@ def make_receipt(number: int) -> MadeReceipt:
     # The minimum of two draws: some vendors come often, and some hardly ever.
     vendor = make_vendor(min(rng.randrange(VENDORS), rng.randrange(VENDORS)))
     day = date(2017, 1, 1) + timedelta(days=rng.randrange(1000))
-    values = {"company": vendor.name, "date": day.strftime(vendor.date_format), "address": " ".join(vendor.address)}
+    values = {"company": vendor.name, "date": written(day, vendor.date_format), "address": " ".join(vendor.address)}
     for key, share in NOT_PRINTED.items():
         if rng.random() < share:
             del values[key]

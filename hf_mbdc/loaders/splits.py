@@ -158,7 +158,7 @@ def normalise_vendor(company: str) -> str:
         >>> normalise_vendor("MR. D.I.Y. (KUCHAI) SDN BHD"), normalise_vendor("Mr D.I.Y Sdn. Bhd.")
         ('mrdiy', 'mrdiy')
     """
-    outside = re.sub(r"\([^)]*\)?|\[[^\]]*\]?", " ", company) or company
+    outside = re.sub(r"\([^)]*\)?|\[[^\]]*\]?", " ", company).strip() or company
     words = re.findall(r"\w+", re.sub(r"[.'’]", "", outside).casefold())
     kept = [word for word in words if word not in LEGAL_FORMS]
     return "".join(kept or words)  # without blanks: transcriptions differ in them most

@@ -161,7 +161,7 @@ def read_answers(question: dict[str, Any], context: str) -> tuple[list[str], lis
     """The distinct answers to a question and where each begins; both empty for an unanswerable one.
 
     Example:
-        >>> read_answers({"answers": [{"text": "308", "answer_start": 5}]}, "just 308 points")
+        >>> read_answers({"id": "q", "answers": [{"text": "308", "answer_start": 5}]}, "just 308 points")
         (['308'], [5])
     """
     where = {"id": question["id"]}
