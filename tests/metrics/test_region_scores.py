@@ -59,6 +59,8 @@ def test_bad_boxes_are_told_with_their_row() -> None:
     with pytest.raises(DataError, match=r"A box is inverted or not finite \(row 1\)"):
         box_iou_scores([[], []], [[], [[5, 0, 1, 1]]])
     with pytest.raises(DataError, match="inverted or not finite"):
+        box_iou_scores([[[0, 5, 1, 1]]], [[]])
+    with pytest.raises(DataError, match="inverted or not finite"):
         box_iou_scores([[[0, 0, float("nan"), 1]]], [[]])
 
 
