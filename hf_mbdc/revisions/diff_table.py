@@ -98,7 +98,8 @@ def _notes(diff: Diff) -> Iterator[str]:
     for name, (before, after) in diff.schema.retyped.items():
         yield f"column retyped: {printable(name)} ({printable(before, 200)} → {printable(after, 200)})"
     for move in diff.moved:
-        yield f"moved: {move.rows:,} rows from {printable(move.before)} to {printable(move.after)}"
+        rows = "1 row" if move.rows == 1 else f"{move.rows:,} rows"
+        yield f"moved: {rows} from {printable(move.before)} to {printable(move.after)}"
     for name, split in diff.splits.items():
         if split.reasons:
             counts = ", ".join(f"{printable(reason)} {count:,}" for reason, count in split.reasons.items())

@@ -59,9 +59,9 @@ def write_files(splits: DatasetDict, rejected: Dataset | None, folder: Path) -> 
 def card_configs(splits: DatasetDict, rejected: Dataset | None) -> dict[str, Any]:
     """The YAML of the dataset card that makes stock `load_dataset` find the files: `configs` and `dataset_info`.
 
-    The default config holds the splits that have rows; rows that were set aside are the config "rejected". An empty split
-    is left out, because stock `load_dataset` fails on a config with one (huggingface/datasets#8401); `read_files` finds
-    its file.
+    The default config holds the splits that have rows; rows that were set aside are the config "rejected". An empty
+    split is left out, because stock `load_dataset` fails on a config with one (huggingface/datasets#8401); `read_files`
+    finds its file.
 
     Example:
         >>> from datasets import Dataset, DatasetDict
@@ -224,9 +224,9 @@ def _row_groups(split: Dataset, features: Features) -> Iterator[pa.Table]:
 
 def _split_info(name: str, split: Dataset) -> dict[str, Any]:
     """`num_examples` is checked by `load_dataset`; `num_bytes`, which YAML must have, is the size of the values."""
-    from hf_mbdc.revisions.rows import Rows, value_bytes
+    from hf_mbdc.revisions.rows import Rows, embed, value_bytes
 
-    size = sum(
-        value_bytes(chunk) for block in Rows(split).blocks() for column in block.columns for chunk in column.chunks
-    )
+    rows = Rows(split)
+    tables = (embed(block, rows.features, paths=False) for block in rows.blocks())
+    size = sum(value_bytes(chunk) for table in tables for column in table.columns for chunk in column.chunks)
     return {"name": name, "num_bytes": size, "num_examples": len(split)}

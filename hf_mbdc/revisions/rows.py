@@ -30,12 +30,17 @@ def as_splits(data: Any, default: str = "train") -> dict[str, Dataset]:
     """The splits by name; a single `Dataset` is one split, named as it says itself or `default`."""
     if isinstance(data, DatasetDict):
         return {str(name): split for name, split in data.items()}
-    if isinstance(data, Dataset):
-        return {str(data.split or default): data}
-    raise DataError(
-        f"Expected a Dataset or DatasetDict, got {type(data).__name__}",
-        mend="Load it without streaming=True, or collect a stream with Dataset.from_list.",
-    )
+    return {str(checked(data).split or default): data}
+
+
+def checked(data: Any) -> Dataset:
+    """The argument, when it is a `Dataset`."""
+    if not isinstance(data, Dataset):
+        raise DataError(
+            f"Expected a Dataset, got {type(data).__name__}",
+            mend="Load it without streaming=True, or collect a stream with Dataset.from_list.",
+        )
+    return data
 
 
 class Rows:
@@ -47,7 +52,7 @@ class Rows:
     """
 
     def __init__(self, dataset: Dataset, columns: Sequence[str] | None = None) -> None:
-        table = dataset.data.table
+        table = checked(dataset).data.table
         table = table if columns is None else table.select(list(columns))
         self.features = Features({name: dataset.features[name] for name in table.column_names})
         self.schema = table.schema
