@@ -1,0 +1,216 @@
+"""Iterations as rich tables for the command line: the log, one revision, and the summary at the end of a run.
+
+Made for 80 columns. Text from data is put in as literal `Text`, with control characters made visible, so that neither
+rich markup nor an escape sequence of a terminal gets through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hf_mbdc.records import Evidence, Iteration, SliceEvidence, StepRecord
+from hf_mbdc.revisions import sections, wording
+from hf_mbdc.revisions.escape import visible
+
+COLOURS = {"baseline": "cyan", "unmeasured": "dim", "accept": "green", "reject": "red", "inconclusive": "yellow"}
+SHORT = {**wording.DECISIONS, "inconclusive": "inconclusive", "unmeasured": "unmeasured"}
+MOST_LOGGED = 5  # versions in the summary of a run; `hf-mbdc log` has all
+
+
+def log_table(iterations: Sequence[Iteration]) -> RenderableType:
+    """One line a version or refused candidate.
+
+    Args:
+        iterations: newest first, as `hf_mbdc.log` gives them.
+    """
+    metric = next((item.evidence.metric for item in iterations if item.evidence), None)
+    table = _table()
+    table.add_column("version", no_wrap=True)
+    table.add_column("day", no_wrap=True)
+    for title in ("rows", "changes", _plain(metric, 12) if metric else "score"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("decision", no_wrap=True)
+    table.add_column("message", ratio=1, overflow="fold")
+    for item in iterations:
+        table.add_row(
+            _plain(item.version, 16),
+            wording.day(item.created_at),
+            wording.count(sections.total_rows(item)),
+            _changes(item),
+            _scores(item, metric),
+            _decision(item),
+            _plain(item.message, 200),
+        )
+    return table
+
+
+def show_panel(iteration: Iteration) -> RenderableType:
+    """All of one revision: what changed, why, by which step and model, at what cost, with what effect."""
+    parts: list[RenderableType] = [_headline(iteration), _facts(iteration)]
+    if iteration.steps:
+        parts += [Text(), *map(_step_line, iteration.steps), Text(), _steps(iteration)]
+    if iteration.evidence is not None:
+        parts += [Text(), _evidence(iteration, iteration.evidence)]
+    elif iteration.scores:
+        parts += [Text(), _mean_scores(iteration.scores)]
+    return Group(*parts, Text(), _limits(iteration))
+
+
+def run_summary(last: Iteration, history: Sequence[Iteration]) -> RenderableType:
+    """The end of a run: what became of the last iteration, its scores, its cost, and the newest versions.
+
+    Args:
+        last: the record that the run returned.
+        history: newest first, as `hf_mbdc.log` gives it.
+    """
+    parts: list[RenderableType] = [_headline(last)]
+    if last.evidence is not None:
+        parts += [Text(), _evidence(last, last.evidence)]
+    elif last.scores:
+        parts += [Text(), _mean_scores(last.scores)]
+    cost = Text(f"Cost: {sections.cost_line(last)}")
+    return Group(*parts, Text(), cost, Text(), log_table(history[:MOST_LOGGED]))
+
+
+def diff_table(diff: Mapping[str, Any]) -> RenderableType:
+    """What changed between two revisions, from `Diff.to_dict()`."""
+    from hf_mbdc.revisions.diff import Diff
+
+    return Diff.from_dict(diff).to_rich()
+
+
+def _headline(iteration: Iteration) -> Text:
+    line = Text()
+    line.append_text(_plain(iteration.repo_id, 100)).append(" ")
+    line.append_text(_plain(iteration.version, 16)).append(": ")
+    line.append_text(_decision(iteration)).append("\n")
+    line.append_text(_plain(iteration.message, 500)).append("\n")
+    line.append(f"{visible(iteration.version, 16)} {wording.change(iteration, _quote)}. ")
+    return line.append(wording.effect(iteration, _quote))
+
+
+def _facts(iteration: Iteration) -> Group:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _fact_lines(iteration):
+        table.add_row(name, Text(value))
+    return Group(Text(), table)
+
+
+def _fact_lines(iteration: Iteration) -> Iterator[tuple[str, str]]:
+    splits = iteration.splits
+    yield "splits", ", ".join(f"{_quote(name)} {wording.count(splits[name].rows)}" for name in wording.in_order(splits))
+    if iteration.parent is not None:
+        yield "parent", f"{visible(iteration.parent.version, 16)} ({visible(iteration.parent.sha, 12)})"
+    yield "content hash", visible(iteration.content_hash, 64)
+    if iteration.sha:
+        yield "commit", visible(iteration.sha, 64)
+    if not wording.published(iteration):
+        yield "branch", visible(wording.branch(iteration), 80)
+    if iteration.approach:
+        target = iteration.approach.get("target")
+        name = visible(str(iteration.approach.get("name")), 80)
+        yield "approach", f"{name}, target {visible(str(target), 80)}" if target else name
+    yield "made", visible(iteration.created_at, 40)
+    yield "cost", sections.cost_line(iteration)
+    if per_row := sections.cost_per_row(iteration):
+        yield "", per_row
+
+
+def _step_line(step: StepRecord) -> Text:
+    by_hand = "" if step.automated else ", with work by hand"
+    line = Text(visible(step.name, 40), style="bold").append(f" ({step.pillar}{by_hand})", style="dim")
+    if step.why:
+        line.append(f": {visible(step.why, 500)}", style="not bold")
+    if models := wording.model_names(step):
+        line.append(f" By {', '.join(visible(name, 80) for name in models)}.", style="not bold dim")
+    return line
+
+
+def _steps(iteration: Iteration) -> Table:
+    table = _table("step")
+    for title in ("kept", "changed", "added", "rejected"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    for step in iteration.steps:
+        counts = map(wording.count, (step.kept, step.changed, step.added, step.rejected))
+        table.add_row(_plain(step.name, 40), *counts, wording.seconds(step.cost.wall_seconds))
+    return table
+
+
+def _evidence(iteration: Iteration, found: Evidence) -> Table:
+    digits = wording.digits_for(found)
+    table = _table(visible(f"{found.metric} on {found.split}", 40))
+    parent = iteration.parent.version if iteration.parent else "parent"
+    for title in ("rows", visible(parent, 16), visible(iteration.version, 16), "difference"):
+        table.add_column(Text(title), justify="right", no_wrap=True)
+    table.add_column(f"{100 * found.confidence:.4g} % interval", justify="right", no_wrap=True)
+    lines: list[tuple[str, Evidence | SliceEvidence]] = [("all rows", found)]
+    for name, part in [*lines, *((visible(part.name, 40), part) for part in found.slices)]:
+        clear = part.interval[0] > 0 or part.interval[1] < 0
+        colour = ("green" if part.difference > 0 else "red") if clear else ""
+        table.add_row(
+            Text(name),
+            wording.count(part.rows),
+            wording.number(part.parent, digits),
+            wording.number(part.candidate, digits),
+            Text(wording.number(part.difference, digits, signed=True), style=colour),
+            Text(wording.interval(part.interval, digits)),
+        )
+    return table
+
+
+def _mean_scores(scores: Mapping[str, float]) -> Table:
+    table = _table("metric")
+    table.add_column("score", justify="right", no_wrap=True)
+    for name, score in scores.items():
+        table.add_row(_plain(name, 60), wording.number(score))
+    return table
+
+
+def _limits(iteration: Iteration) -> Text:
+    lines = sections.known_limits(iteration, _quote)
+    return Text("Known limits\n" + "\n".join(f"- {line}" for line in lines))
+
+
+def _changes(iteration: Iteration) -> str:
+    if iteration.parent is None:
+        return "first"
+    signs = {"changed": "~", "added": "+", "removed": "−"}
+    counts = {key: sections.total(iteration, key) for key in signs}
+    return " ".join(f"{signs[key]}{wording.count(rows)}" for key, rows in counts.items() if rows) or "–"
+
+
+def _scores(iteration: Iteration, metric: str | None) -> str:
+    found = iteration.evidence
+    if found is None or found.metric != metric:
+        return wording.number(iteration.scores.get(metric or "", float("nan")))
+    digits = wording.digits_for(found)
+    return f"{wording.number(found.parent, digits)} → {wording.number(found.candidate, digits)}"
+
+
+def _decision(iteration: Iteration) -> Text:
+    verdict = iteration.decision.verdict
+    return Text(SHORT[verdict], style=COLOURS[verdict])
+
+
+def _table(first: str | None = None) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    if first is not None:
+        table.add_column(Text(first), overflow="fold")
+    return table
+
+
+def _quote(name: str) -> str:
+    return visible(name, 80)
+
+
+def _plain(text: str, limit: int) -> Text:
+    return Text(visible(text, limit))

@@ -1,0 +1,87 @@
+"""The plots: equal bytes for equal records, small, readable whatever the names are."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+import warnings
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from hf_mbdc.records import Evidence, Iteration, SliceEvidence
+from hf_mbdc.revisions.plots import TrendPoint, evidence_plot, trend_plot, trend_points
+
+GOLDEN = Path(__file__).parent / "golden"
+BUDGET = 40_000  # bytes
+
+
+def read(name: str) -> Iteration:
+    return Iteration.from_json((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def evidence() -> Evidence:
+    found = read("receipts_v2").evidence
+    assert found is not None
+    return found
+
+
+def check(png: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(png))
+    image.load()
+    assert image.format == "PNG"
+    assert not image.info.keys() - {"transparency"}  # no software, no time
+    assert len(png) <= BUDGET
+    assert image.width == 1200
+    return image
+
+
+def test_equal_records_give_equal_bytes(evidence: Evidence) -> None:
+    import matplotlib
+
+    before = evidence_plot(evidence, "v1.0.0", "v2.0.0")
+    check(before)
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red"}):  # a user's own style does not leak in
+        assert evidence_plot(evidence, "v1.0.0", "v2.0.0") == before
+
+
+def test_colours_say_parent_and_candidate(evidence: Evidence) -> None:
+    image = check(evidence_plot(evidence, "v1.0.0", "v2.0.0")).convert("RGB")
+    colours = {colour for _, colour in image.getcolors(1 << 24)}
+    for wanted in ((0, 114, 178), (213, 94, 0)):  # Okabe and Ito's blue and vermilion
+        assert min(sum(abs(a - b) for a, b in zip(colour, wanted, strict=True)) for colour in colours) < 12
+
+
+def test_many_slices_with_awkward_names(evidence: Evidence) -> None:
+    names = ["합계", "$x$ ^ \\frac", "a very long name of a slice that goes on", *map(str, range(30))]
+    slices = [SliceEvidence(n, 79, 0.5, 0.5 + i / 100, i / 100, (i / 200, i / 50)) for i, n in enumerate(names)]
+    slices.append(SliceEvidence("no rows", 0, math.nan, math.nan, math.nan, (math.nan, math.nan)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a missing glyph would warn
+        image = check(evidence_plot(dataclasses.replace(evidence, slices=tuple(slices)), "v1", "v2"))
+    few = check(evidence_plot(dataclasses.replace(evidence, slices=tuple(slices[3:15])), "v1", "v2"))
+    assert image.height == few.height  # twelve slices at most
+
+
+def test_trend_points() -> None:
+    v1, v2, refused = read("receipts_v1"), read("receipts_v2"), read("receipts_v3_refused")
+    assert trend_points([v1]) == []
+    assert trend_points([v1, v2, refused]) == [
+        TrendPoint("v1.0.0", 0.8228),
+        TrendPoint("v2.0.0", 0.8745),
+        TrendPoint("v3.0.0", 0.866, refused=True),
+    ]
+    assert refused.evidence is not None
+    other = dataclasses.replace(refused, evidence=dataclasses.replace(refused.evidence, rows=10))
+    assert trend_points([v1, v2, other]) == [TrendPoint("v2.0.0", 0.8745), TrendPoint("v3.0.0", 0.866, refused=True)]
+
+
+def test_trend_plot_is_deterministic() -> None:
+    points = [TrendPoint("v1.0.0", 0.82), TrendPoint("v2.0.0", 0.821), TrendPoint("v2.1.0", 0.81, refused=True)]
+    plot = trend_plot(points, "exact_match", "test")
+    check(plot)
+    assert trend_plot(points, "exact_match", "test") == plot
+    assert trend_plot(points[:2], "exact_match", "test") != plot
