@@ -140,10 +140,11 @@ def _annotated(
         new_fingerprint=_fingerprint(plain, approach),
         desc=f"{approach.name}{f' {split}' if split else ''}",
     )
-    failed = np.array([reason is not None for reason in done[REASON][:]], dtype=bool)
+    done = done.with_format(ds.format["type"], **ds.format["format_kwargs"])
+    failed = np.array([reason is not None for reason in done.with_format(None)[REASON][:]], dtype=bool)
     if not failed.any():  # no select: an indices mapping makes every later write slow
         return done.remove_columns(REASON), {"id": [], "reason": []}
-    left_out = done.select(np.flatnonzero(failed)).select_columns(["id", REASON])[:]
+    left_out = done.with_format(None).select(np.flatnonzero(failed)).select_columns(["id", REASON])[:]
     kept = done.select(np.flatnonzero(~failed)).remove_columns(REASON)
     return kept, {"id": left_out["id"], "reason": left_out[REASON]}
 
@@ -188,9 +189,8 @@ class _StreamTransform:
     split: str | None
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-        missing = [name for name in self.approach.reads if name not in batch]
-        if missing:
-            check_columns(dict.fromkeys(batch), self.approach.reads, split=self.split)
+        reads = self.approach.reads
+        check_columns({name: reads.get(name) for name in batch}, reads, split=self.split)  # values have no types
         check_id_values(batch["id"], split=self.split)
         columns = _Transform(self.approach, self.split)(batch)
         _warn(Counter(reason for reason in columns[REASON] if reason is not None), split=self.split)

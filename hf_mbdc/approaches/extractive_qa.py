@@ -7,7 +7,10 @@ silent "no answer".
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +21,8 @@ from hf_mbdc.transforms.boxes import box_problem, line_boxes, word_offsets, word
 from hf_mbdc.transforms.locate import Occurrence, SearchText, locate, match_score
 
 if TYPE_CHECKING:
-    from datasets import Features
+    import numpy as np
+    from datasets import DatasetDict, Features
 
 Choice = Literal["first", "last", "random"]
 
@@ -59,7 +63,20 @@ class ExtractiveQA:
     """
 
     name: ClassVar[str] = "extractive_qa"
+    why: ClassVar[str] = "An extractive model learns from positions in the transcription, which the task does not give."
     metric: ClassVar[str] = "exact_match"
+    meanings: ClassVar[Mapping[str, str]] = {
+        "answer_start": "First character of the answer in `context`; −1 = none.",
+        "answer_end": "Character after the answer's last one; −1 = none.",
+        "word_start": "First word of the answer; −1 = none.",
+        "word_end": "Last word of the answer, inclusive; −1 = none.",
+        "answer_boxes": "One box per line of the answer, x0 y0 x1 y1 from 0 to 1000.",
+        "matched_text": "The answer as it stands in `context`.",
+        "match_score": "1.0 = verbatim, less = how near; NaN = none.",
+        "n_occurrences": "How often the answer occurs.",
+        "candidates": "Every occurrence, in document order.",
+        "match_status": "exact | fuzzy | absent | unanswerable",
+    }
 
     choose: Choice = "first"
     max_distance: float = 0.3
@@ -146,7 +163,7 @@ class ExtractiveQA:
                 reasons.append(str(problem))
                 continue
             found = locate(document.text, given, max_distance=self.max_distance)
-            candidates = [{"start": o.start, "end": o.end, "score": o.score} for o in found]
+            candidates = [{"start": o.start, "end": o.end, "score": _single(o.score)} for o in found]
             rows.append(_annotation(document, given, candidates, self._choice(found, row_id)))
             reasons.append(None)
         return _columns(rows, list(self.adds)), reasons
@@ -177,6 +194,25 @@ class ExtractiveQA:
                 raise DataError(f"The document cannot be annotated: {problem}", id=row_id) from problem
             rows.append(_annotation(document, _given(answers), candidates, chosen))
         return _columns(rows, list(self.adds))
+
+    def options(self) -> dict[str, Any]:
+        """The options as plain data, for a manifest."""
+        return dataclasses.asdict(self)
+
+    def count_statuses(self, ds: DatasetDict) -> dict[str, int]:
+        """How many rows of an annotated dataset have each `match_status`."""
+        counts = Counter(status for split in ds.values() for status in split["match_status"][:])
+        return dict(sorted(counts.items()))
+
+    def score(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
+        """The scores (rows,) of a target model's answers, by metric; `metric` names the main one."""
+        from hf_mbdc.metrics.text import anls_scores, exact_match_scores, f1_scores
+
+        return {
+            "exact_match": exact_match_scores(predictions, references),
+            "f1": f1_scores(predictions, references),
+            "anls": anls_scores(predictions, references),
+        }
 
     def _choice(self, found: Sequence[Occurrence], row_id: str) -> int:
         """The index of the chosen occurrence; −1 when there is none."""
@@ -241,11 +277,16 @@ def _annotation(
         "word_end": last,
         "answer_boxes": line_boxes(document.boxes, document.offsets, document.context, first, last),
         "matched_text": matched,
-        "match_score": score,
+        "match_score": _single(score),
         "n_occurrences": len(candidates),
         "candidates": list(candidates),
         "match_status": found if chosen >= 0 else missed,
     }
+
+
+def _single(score: float) -> float:
+    """The score as the float32 that it is stored as, so that a stream yields what a file holds."""
+    return float(struct.unpack("f", struct.pack("f", score))[0])
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list[Any]]:

@@ -58,8 +58,8 @@ def nearest(needle: str, text: str, limit: int, is_boundary: Callable[[int], boo
     Args:
         needle: at least one character.
         is_boundary: whether a position of `text` is a good place to cut. Among equally near parts those with good ends
-            win, then the longer one; an end inside a word moves to a good place at most three characters away when that
-            costs at most two.
+            win, then a longer one, but not by a whole word. An end inside a word moves to a good place at most three
+            characters away when that costs at most two.
     """
     if len(needle) > len(text):
         low, high = 0, len(text)
@@ -83,13 +83,16 @@ def nearest(needle: str, text: str, limit: int, is_boundary: Callable[[int], boo
 
 
 def _best(distances: list[int], is_boundary: Callable[[int], bool], limit: int) -> int | None:
-    """The position to cut at: least distance first, then a boundary, then the longest."""
+    """The position to cut at: least distance first, then a boundary; of several the last that is no word further."""
     least = min(distances)
     if least > limit:
         return None
-    best = max((p for p, d in enumerate(distances) if d == least), key=lambda p: (is_boundary(p), p))
-    if is_boundary(best):
-        return best
+    ties = [p for p, distance in enumerate(distances) if distance == least]
+    good = [p for p in ties if is_boundary(p)]
+    if good:
+        # Nothing of what lies between two ties need be the needle's: a misread last character, no more.
+        return max(p for p in good if p <= good[0] + 1)
+    best = ties[-1]
     reach = min(limit, least + 2)
     near = [p for p in range(best - 3, best + 4) if 0 < p < len(distances) and distances[p] <= reach and is_boundary(p)]
     return min(near, key=lambda p: (distances[p], -p), default=best)

@@ -9,7 +9,8 @@ The steps go from sure to unsure; a later one runs only when the ones before it 
 2. **Another spacing or punctuation** (`text.squeeze`), or for an amount **the same number written another way**
    ("RM 1,234.50" for "1234.5").
 3. **The nearest text** by Levenshtein distance of the folded texts, at most `max_distance` × (length − 4), so that an
-   answer below eight characters is never taken for another one. Answers that are mostly digits must keep their digits.
+   answer below eight characters is never taken for another one. Of the digits of its numbers half as many may
+   differ, and none where they are most of the answer: another digit is another amount, date or house.
 
 Scores: 1.0 when the characters of the document are the answer's, but for the amount of whitespace and for what Unicode
 calls canonically equal; otherwise 0.99 × (1 − Levenshtein distance / length of the longer), both folded. So a
@@ -33,8 +34,9 @@ from hf_mbdc.transforms.text import FoldedText, fold, plain, squeeze
 BEST_INEXACT = 0.99  # the score of a text that differs in nothing but what folding takes away
 SCORE_MARGIN = 0.05  # an unsure occurrence this much worse than the best one is another text
 _SURE_LENGTH = 8  # squeezed characters from which a hit inside a word is no accident
+_WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?|\d+(?:[.,]\d+)?")
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}|\d+(?:[.,]\d+)?")
 _CURRENCY = r"(?:[a-z]{0,2}[$€£¥₩₫₹]|rm|rp|myr|sgd|usd|eur|gbp|jpy|krw|cny|idr|vnd|thb|chf)?"
 _AMOUNT = re.compile(rf"-?{_CURRENCY}\s?-?(\d+(?:[.,]\d+)*)\s?{_CURRENCY}")
 
@@ -133,7 +135,7 @@ def number_value(text: str) -> Decimal | None:
         # A comma before exactly three digits groups thousands; anything else is the decimal sign.
         groups = separator == "," and len(text) - text.index(",") == 4
         text = text.replace(separator, "" if groups else ".")
-    elif text.count(".") > 1:
+    elif text.count(".") > 1 or -1 < text.rfind(".") < text.rfind(","):
         text = text.replace(".", "").replace(",", ".")
     else:
         text = text.replace(",", "")
@@ -188,7 +190,8 @@ def _nearest_text(text: SearchText, answer: str, needle: FoldedText, max_distanc
         return []
     hay = text.folded.text
     digits = _digits(needle.text)
-    must_keep_digits = 2 * len(digits) >= sum(map(str.isalnum, needle.text))
+    mostly_digits = 2 * len(digits) >= sum(map(str.isalnum, needle.text))
+    digit_limit = 0 if mostly_digits else int(max_distance * len(digits) / 2)
     hits, parts = [], [(0, len(hay))]
     while parts:
         low, high = parts.pop()
@@ -197,7 +200,7 @@ def _nearest_text(text: SearchText, answer: str, needle: FoldedText, max_distanc
             continue
         start, end = low + near.start, low + near.end
         parts += [(low, start), (end, high)]
-        if must_keep_digits and _digits(hay[start:end]) != digits:
+        if digits and Levenshtein.distance(_digits(hay[start:end]), digits) > digit_limit:
             continue
         hits.append(text.folded.original(start, end))
     return hits
@@ -264,7 +267,12 @@ def _with_outer_punctuation(context: str, start: int, end: int, answer: str) -> 
 
 
 def _digits(text: str) -> str:
-    return "".join(filter(str.isdigit, text))
+    """The digits of the words that are mostly digits; a misread "w3ould" is no number."""
+    digits = ""
+    for word in _WORD.findall(text):
+        own = "".join(filter(str.isdigit, word))
+        digits += own if 2 * len(own) >= len(word) else ""
+    return digits
 
 
 def _without_overlaps(found: list[Occurrence]) -> list[Occurrence]:

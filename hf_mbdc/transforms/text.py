@@ -141,8 +141,8 @@ def squeeze(folded: FoldedText) -> FoldedText:
             continue
         if dropped and characters and character.isdigit() and characters[-1].isdigit():
             characters.append(" ")
-            starts.append(ends[-1])
-            ends.append(start)
+            starts.append(min(ends[-1], start))  # both digits may be of one cluster: ¼
+            ends.append(max(ends[-1], start))
         dropped = False
         characters.append(character)
         starts.append(start)
