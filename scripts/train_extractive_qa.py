@@ -52,14 +52,14 @@ def main(arguments: list[str] | None = None) -> None:
     # Imported here, so that --help and a wrong flag answer at once.
     import torch
     from accelerate import Accelerator
-    from accelerate.utils import gather_object, set_seed
+    from accelerate.utils import set_seed
 
     from hf_mbdc.targets import load_target
     from hf_mbdc.targets.encoding import encode_rows
     from hf_mbdc.training.data import read_dataset, read_rows, split_of
     from hf_mbdc.training.loop import CHECKPOINT, train
     from hf_mbdc.training.model_card import render_model_card
-    from hf_mbdc.training.predict import predict, prediction_table
+    from hf_mbdc.training.predict import predict_rows
 
     # 1. Data
     accelerator = Accelerator()
@@ -86,13 +86,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     # 4. Predictions; every process does its share
-    process, processes = accelerator.process_index, accelerator.num_processes
     for name, split_rows in to_predict.items():
-        mine = range(process, len(split_rows), processes)
-        part = predict(target, encode_rows([split_rows[i] for i in mine], target.encoder), accelerator.device)
-        gathered = gather_object(list(zip(mine, part, strict=True)))
+        table = predict_rows(target, split_rows, accelerator)
         if accelerator.is_main_process:
-            table = prediction_table(split_rows, [prediction for _, prediction in sorted(gathered, key=lambda p: p[0])])
             write_parquet(table, output / f"predictions-{name}.parquet")
 
     # 5. Model, card and metrics; metrics.json comes last and says that everything is there

@@ -11,6 +11,7 @@ Importing this module registers the model with `AutoConfig` and `AutoModelForQue
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -21,8 +22,12 @@ from transformers.modeling_outputs import QuestionAnsweringModelOutput
 from transformers.modeling_utils import PreTrainedModel
 
 DX_BUCKETS, DY_BUCKETS, ORDER_BUCKETS = 6, 8, 8  # on each side of 0
-# Relations that have no distance: question → any, document → question, and documents without layout.
-FROM_QUESTION, TO_QUESTION, NO_LAYOUT = range(3)
+DX_CLASSES, DY_CLASSES, ORDER_CLASSES = (2 * buckets + 1 for buckets in (DX_BUCKETS, DY_BUCKETS, ORDER_BUCKETS))
+PAGE, MAX_ORDER = 1000, 200
+# Question and padding tokens are put so far from the page that Δx alone tells them: document → question is below −PAGE,
+# question → document between PAGE and PADDING_X − QUESTION_X, anything → padding above.
+QUESTION_X, PADDING_X = 2001, 8000
+NEVER = -1e4
 
 
 class LayoutSpanConfig(PretrainedConfig):
@@ -62,57 +67,81 @@ class LayoutSpanConfig(PretrainedConfig):
     max_answer_tokens: int = 80
 
 
-class _Layer(nn.Module):
-    def __init__(self, config: LayoutSpanConfig) -> None:
-        super().__init__()
-        hidden, self.heads, self.dropout = config.hidden_size, config.num_attention_heads, config.dropout
-        self.attention_norm, self.mlp_norm = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
-        self.query_key_value, self.attention_output = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
-        self.mlp_in, self.mlp_out = (
-            nn.Linear(hidden, config.intermediate_size),
-            nn.Linear(config.intermediate_size, hidden),
-        )
+def token_relations(bbox: Tensor, document: Tensor, attention_mask: Tensor) -> Tensor:
+    """The relation of every two tokens as one number: an index into the tables of `_RelativeBias`.
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """x: (batch, n, hidden); bias: (batch, heads, n, n), added to the attention scores."""
-        batch, n, hidden = x.shape
-        qkv = self.query_key_value(self.attention_norm(x)).view(batch, n, 3, self.heads, hidden // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        attention = torch.softmax(query @ key.transpose(-1, -2) / math.sqrt(hidden // self.heads) + bias, -1)
-        mixed = (attention @ value).transpose(1, 2).reshape(batch, n, hidden)
-        x = x + nn.functional.dropout(self.attention_output(mixed), self.dropout, self.training)
-        mlp = self.mlp_out(nn.functional.gelu(self.mlp_in(self.mlp_norm(x))))
-        return x + nn.functional.dropout(mlp, self.dropout, self.training)
+    A relation is a class of Δx (or: to a question token, from one, to padding) with a class of Δy and one of the
+    distance in reading order. Distances are integers, so classes are looked up, several times faster than computed.
+
+    Args:
+        bbox: (batch, n, 4) integers.
+        document, attention_mask: (batch, n).
+
+    Returns:
+        (batch · n · n,).
+    """
+    dx_class, dy_class, order_class = _class_tables(bbox.device)
+    x, y = (bbox[..., 0] + bbox[..., 2]) // 2, (bbox[..., 1] + bbox[..., 3]) // 2
+    x = torch.where(document, x, -QUESTION_X).masked_fill(attention_mask == 0, PADDING_X)
+    dx = (x[:, None] - x[:, :, None]).clamp_(-QUESTION_X, PADDING_X) + QUESTION_X
+    dy = y[:, None] - y[:, :, None] + PAGE
+    index = torch.arange(x.shape[1], device=x.device)
+    order = (index[None] - index[:, None]).clamp_(-MAX_ORDER, MAX_ORDER) + MAX_ORDER
+    return (dx_class[dx] + dy_class[dy] + order_class[order]).flatten()
+
+
+# Not buffers of a module: `from_pretrained` builds on the meta device and leaves unsaved buffers with arbitrary content.
+@functools.cache
+def _class_tables(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    tables = _dx_classes() * DY_CLASSES * ORDER_CLASSES, _classes(DY_BUCKETS, 8, PAGE) * ORDER_CLASSES
+    dx, dy, order = (table.to(device) for table in (*tables, _classes(ORDER_BUCKETS, 1, MAX_ORDER)))
+    return dx, dy, order
 
 
 class _RelativeBias(nn.Module):
-    """Learned attention bias of every layer and head from the relation of two tokens."""
+    """Learned attention bias of each head for each relation."""
 
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.page = nn.Parameter(torch.zeros(heads, DX_CLASSES, DY_CLASSES))
+        self.order = nn.Parameter(torch.zeros(heads, ORDER_CLASSES))
+        self.question = nn.Parameter(torch.zeros(heads, 2))  # to, from
+
+    def forward(self, relations: Tensor) -> Tensor:
+        """(batch · n · n,) → (heads, batch · n · n)."""
+        near = self.page[..., None] + self.order[:, None, None]
+        question = self.question[..., None, None].expand(-1, -1, DY_CLASSES, ORDER_CLASSES)
+        padding = near.new_full((near.shape[0], 1, DY_CLASSES, ORDER_CLASSES), NEVER)
+        # Heads first: as rows of an `nn.Embedding` this takes three times as long, most of it in the gradient.
+        return torch.cat([near, question, padding], 1).flatten(1).index_select(1, relations)
+
+
+class _Layer(nn.Module):
     def __init__(self, config: LayoutSpanConfig) -> None:
         super().__init__()
-        self.layers, self.heads = config.num_hidden_layers, config.num_attention_heads
-        self.cells = (2 * DX_BUCKETS + 1) * (2 * DY_BUCKETS + 1)
-        self.page = nn.Embedding(self.cells + 3, self.layers * self.heads)
-        self.order = nn.Embedding(2 * ORDER_BUCKETS + 1 + 2, self.layers * self.heads)
+        hidden, inner = config.hidden_size, config.intermediate_size
+        self.heads, self.dropout = config.num_attention_heads, config.dropout
+        self.attention_norm, self.mlp_norm = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
+        self.query_key_value, self.attention_output = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
+        self.bias = _RelativeBias(self.heads)
+        self.mlp_in, self.mlp_out = nn.Linear(hidden, inner), nn.Linear(inner, hidden)
 
-    def forward(self, bbox: Tensor, document: Tensor) -> Tensor:
-        """bbox: (batch, n, 4); document: (batch, n) bool → (layers, batch, heads, n, n)."""
-        batch, n = document.shape
-        x, y = (bbox[..., 0] + bbox[..., 2]) / 2, (bbox[..., 1] + bbox[..., 3]) / 2
-        dx = signed_log_bucket(x[:, None] - x[:, :, None], DX_BUCKETS, 20, 1000)
-        dy = signed_log_bucket(y[:, None] - y[:, :, None], DY_BUCKETS, 8, 1000)
-        page = dx * (2 * DY_BUCKETS + 1) + dy
-        placed = bbox.any(-1)
-        both = document[:, :, None] & document[:, None]
-        page = page.masked_fill(both & ~(placed[:, :, None] & placed[:, None]), self.cells + NO_LAYOUT)
-        page = page.masked_fill(~document[:, None], self.cells + TO_QUESTION)
-        page = page.masked_fill(~document[:, :, None], self.cells + FROM_QUESTION)
-        index = torch.arange(n, device=bbox.device)
-        order = signed_log_bucket((index[None] - index[:, None]).float(), ORDER_BUCKETS, 1, 200).expand(batch, n, n)
-        order = order.masked_fill(document[:, :, None] & ~document[:, None], 2 * ORDER_BUCKETS + 1)
-        order = order.masked_fill(~document[:, :, None] & document[:, None], 2 * ORDER_BUCKETS + 2)
-        bias = self.page(page) + self.order(order)
-        return bias.permute(3, 0, 1, 2).view(self.layers, self.heads, batch, n, n).transpose(1, 2)
+    def forward(self, x: Tensor, relations: Tensor) -> Tensor:
+        """x: (batch, n, hidden); relations: (batch · n · n,)."""
+        x = x + nn.functional.dropout(self._attend(self.attention_norm(x), relations), self.dropout, self.training)
+        mlp = self.mlp_out(nn.functional.gelu(self.mlp_in(self.mlp_norm(x))))
+        return x + nn.functional.dropout(mlp, self.dropout, self.training)
+
+    def _attend(self, x: Tensor, relations: Tensor) -> Tensor:
+        batch, n, hidden = x.shape
+        qkv = self.query_key_value(x).view(batch, n, 3, self.heads, -1)
+        query, key, value = qkv.permute(2, 3, 0, 1, 4).reshape(3, self.heads * batch, n, -1)
+        bias = self.bias(relations).view(self.heads * batch, n, n)
+        # One call in place of three passes over (heads · batch, n, n), which are what attention costs on a CPU.
+        scores = torch.baddbmm(bias, query, key.transpose(1, 2), alpha=(hidden // self.heads) ** -0.5)
+        mixed = torch.softmax(scores, -1) @ value
+        mixed = mixed.view(self.heads, batch, n, -1).permute(1, 2, 0, 3).reshape(batch, n, hidden)
+        return self.attention_output(mixed)
 
 
 def signed_log_bucket(distance: Tensor, buckets: int, first: float, last: float) -> Tensor:
@@ -124,6 +153,19 @@ def signed_log_bucket(distance: Tensor, buckets: int, first: float, last: float)
     """
     edges = torch.logspace(math.log10(first), math.log10(last), buckets, device=distance.device) * (1 - 1e-5)
     return buckets + torch.sign(distance).long() * torch.bucketize(distance.abs(), edges, right=True)
+
+
+def _classes(buckets: int, first: float, last: int) -> Tensor:
+    """Class of each integer distance −last … last."""
+    return signed_log_bucket(torch.arange(-last, last + 1), buckets, first, last)
+
+
+def _dx_classes() -> Tensor:
+    """Class of each Δx from −QUESTION_X to PADDING_X: DX_CLASSES, then to question, from question, to padding."""
+    dx = torch.arange(-QUESTION_X, PADDING_X + 1)
+    near = signed_log_bucket(dx.clamp(-PAGE, PAGE), DX_BUCKETS, 20, PAGE)
+    classes = torch.where(dx < -PAGE, DX_CLASSES, torch.where(dx > PAGE, DX_CLASSES + 1, near))
+    return classes.masked_fill(dx > PADDING_X - QUESTION_X, DX_CLASSES + 2)
 
 
 class LayoutSpanForQuestionAnswering(PreTrainedModel):
@@ -150,16 +192,12 @@ class LayoutSpanForQuestionAnswering(PreTrainedModel):
         self.places = nn.Embedding(9, hidden)
         self.x, self.y, self.height = (nn.Embedding(bins, hidden) for _ in range(3))
         self.embedding_norm, self.final_norm = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
-        self.bias = _RelativeBias(config)
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.num_hidden_layers))
         self.spans = nn.Linear(hidden, 2)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, _RelativeBias):
-            for table in (module.page, module.order):
-                nn.init.zeros_(table.weight)
-        elif isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and module.embedding_dim == self.config.hidden_size:
+        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
             nn.init.normal_(module.weight, std=self.config.initializer_range)
             if module.padding_idx is not None:
                 nn.init.zeros_(module.weight[module.padding_idx])
@@ -182,11 +220,10 @@ class LayoutSpanForQuestionAnswering(PreTrainedModel):
             bbox = self._move(bbox)
         x = self._embed(input_ids, shape_ids, trigram_ids, place_ids, bbox, document)
         x = nn.functional.dropout(self.embedding_norm(x), self.config.dropout, self.training)
-        bias = self.bias(bbox, document)
-        if attention_mask is not None:
-            bias = bias.masked_fill(attention_mask[None, :, None, None] == 0, torch.finfo(x.dtype).min)
-        for layer, layer_bias in zip(self.layers, bias, strict=True):
-            x = layer(x, layer_bias)
+        known = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        relations = token_relations(bbox, document, known)
+        for layer in self.layers:
+            x = layer(x, relations)
         start, end = self.spans(self.final_norm(x)).unbind(-1)
         return QuestionAnsweringModelOutput(start_logits=start, end_logits=end)
 
@@ -199,7 +236,7 @@ class LayoutSpanForQuestionAnswering(PreTrainedModel):
         """Scales and shifts each page a little; tokens without a box keep none."""
         draw = self.config.box_jitter * (2 * torch.rand(2, bbox.shape[0], 1, 2, device=bbox.device) - 1)
         scale, shift = draw.repeat(1, 1, 1, 2)
-        return (bbox * (1 + scale) + 1000 * shift).clamp(0, 1000) * bbox.any(-1, keepdim=True)
+        return (bbox * (1 + scale) + PAGE * shift).clamp(0, PAGE).round().long() * bbox.any(-1, keepdim=True)
 
     def _embed(
         self, input_ids: Tensor, shape_ids: Tensor, trigram_ids: Tensor, place_ids: Tensor, bbox: Tensor, doc: Tensor
@@ -208,10 +245,10 @@ class LayoutSpanForQuestionAnswering(PreTrainedModel):
         bins = self.config.coordinate_bins
         trigrams = self.trigrams(trigram_ids.view(batch * n, -1)).view(batch, n, -1)
         x = self.words(input_ids) + self.shapes(shape_ids) + trigrams + self.places(place_ids)
-        left, top, right, bottom = bbox.float().unbind(-1)
-        x_bins = (torch.stack([left, right]) * bins / 1000).long()
-        y_bin = ((top + bottom) / 2 * bins / 1000).long()
-        height = ((bottom - top).clamp(0, 100) * bins / 100).long()
+        left, top, right, bottom = bbox.unbind(-1)
+        x_bins = torch.stack([left, right]) * bins // PAGE
+        y_bin = (top + bottom) * bins // (2 * PAGE)
+        height = (bottom - top).clamp(0, 100) * bins // 100
         where = self.x(x_bins).sum(0) + self.y(y_bin) + self.height(height)
         return x + where * (doc & bbox.any(-1))[..., None]
 

@@ -9,10 +9,12 @@ import torch
 
 from hf_mbdc.targets.batches import collate
 from hf_mbdc.targets.decoding import Prediction, decode
+from hf_mbdc.targets.encoding import encode_rows
 from hf_mbdc.targets.objective import span_scores
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from accelerate import Accelerator
 
     from hf_mbdc.targets import Target
     from hf_mbdc.targets.encoding import EncodedRow
@@ -32,6 +34,16 @@ def predict(target: Target, rows: Sequence[EncodedRow], device: torch.device | s
             scores = span_scores(outputs.start_logits, outputs.end_logits, batch, target.encoder.max_answer_tokens)
         predictions.update(zip(indices, decode(scores, batch, part), strict=True))
     return [predictions[index] for index in range(len(rows))]
+
+
+def predict_rows(target: Target, rows: Sequence[Mapping[str, Any]], accelerator: Accelerator) -> pa.Table:
+    """The prediction table of raw rows; every process does its share, and all get the whole."""
+    from accelerate.utils import gather_object
+
+    mine = range(accelerator.process_index, len(rows), accelerator.num_processes)
+    encoded = encode_rows([rows[index] for index in mine], target.encoder)
+    gathered = dict(gather_object(list(zip(mine, predict(target, encoded, accelerator.device), strict=True))))
+    return prediction_table(rows, [gathered[index] for index in range(len(rows))])
 
 
 def _batches(rows: Sequence[EncodedRow]) -> list[list[int]]:
