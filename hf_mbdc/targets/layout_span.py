@@ -90,7 +90,7 @@ def token_relations(bbox: Tensor, document: Tensor, attention_mask: Tensor) -> T
     return (dx_class[dx] + dy_class[dy] + order_class[order]).flatten()
 
 
-# Not buffers of a module: `from_pretrained` builds on the meta device and leaves unsaved buffers with arbitrary content.
+# Not buffers of a module: `from_pretrained` builds on the meta device and leaves unsaved buffers uninitialised.
 @functools.cache
 def _class_tables(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     tables = _dx_classes() * DY_CLASSES * ORDER_CLASSES, _classes(DY_BUCKETS, 8, PAGE) * ORDER_CLASSES
