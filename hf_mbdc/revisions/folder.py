@@ -194,8 +194,8 @@ class FolderRepository:
             raise RepositoryError(
                 "There is no such repository folder", **where, mend="Check the path, or publish first."
             )
-        names = sorted(path.name.removeprefix("datasets--") for path in self.root.glob("datasets--*/refs/"))
-        there = ", ".join(name.replace("--", "/") for name in names)
+        names = sorted(path.name for path in self.root.glob("datasets--*") if (path / "refs").is_dir())
+        there = ", ".join(name.removeprefix("datasets--").replace("--", "/") for name in names)
         raise RepositoryError(
             "The repository does not hold this dataset",
             **where,

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import constants
@@ -353,6 +354,7 @@ def test_open_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert open_repository("~/x") == FolderRepository(Path.home() / "x")
     repository = FolderRepository(tmp_path)
     assert open_repository(repository) is repository
-    for nothing in ("", " ", 3):
+    nothings: list[Any] = ["", " ", 3]
+    for nothing in nothings:
         with pytest.raises(RepositoryError, match=r"Name a folder, for example './repo'"):
-            open_repository(nothing)  # type: ignore[arg-type]
+            open_repository(nothing)
