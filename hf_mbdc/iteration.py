@@ -70,11 +70,14 @@ def run(
         >>> iteration.version, iteration.decision.verdict  # doctest: +SKIP
         ('v2.0.0', 'accept')
     """
+    from hf_mbdc.progress import without_bars_of_datasets
+
     bench = _prepare(recipe, data_dir, repository, repo_id, work_dir, max_parallel, progress)
-    latest, dataset = _start(bench)
-    for item in bench.recipe.iterations:
-        if item.steps:
-            latest, dataset = _iterate(bench, item, latest, dataset)
+    with without_bars_of_datasets():
+        latest, dataset = _start(bench)
+        for item in bench.recipe.iterations:
+            if item.steps:
+                latest, dataset = _iterate(bench, item, latest, dataset)
     return latest
 
 

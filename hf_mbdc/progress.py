@@ -19,13 +19,29 @@ def stage(title: str, *, show: bool) -> Iterator[Update]:
     if not show:
         yield lambda fraction: None
         return
+    import time
+
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console, started = Console(stderr=True), time.perf_counter()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("left:"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
+    bars = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
+    with bars:
         task = bars.add_task(title, total=1.0)
         yield lambda fraction: bars.update(task, completed=fraction)
-        elapsed = bars.tasks[0].elapsed or 0.0
-    console.print(f"[green]✓[/green] {title} [dim]{elapsed:.0f} s[/dim]", highlight=False)
+    console.print(f"[green]✓[/green] {title} [dim]{time.perf_counter() - started:.0f} s[/dim]", highlight=False)
+
+
+@contextmanager
+def without_bars_of_datasets() -> Iterator[None]:
+    """Silences the bars of `datasets`, which would stand between those of `stage`; afterwards all is as before."""
+    from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    shown = not are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            enable_progress_bars()
