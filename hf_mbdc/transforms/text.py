@@ -78,17 +78,20 @@ def fold(text: str) -> FoldedText:
 
 def _fold_ascii(text: str) -> FoldedText:
     """The same for ASCII, where every character is its own cluster: most documents, and 10 times faster."""
+    folded = " ".join(text.split()).lower().replace("`", "'")
+    margin = len(text) - len(text.lstrip())
+    if len(folded) == len(text.strip()):  # every gap is one character already
+        starts = array("l", range(margin, margin + len(folded)))
+        return FoldedText(folded, starts, array("l", range(margin + 1, margin + len(folded) + 1)))
     starts, ends = array("l"), array("l")
-    words: list[str] = []
     for match in _NOT_SPACE.finditer(text):
         start, end = match.span()
-        if words:
+        if ends:
             starts.append(ends[-1])
             ends.append(start)
-        words.append(match.group())
         starts.extend(range(start, end))
         ends.extend(range(start + 1, end + 1))
-    return FoldedText(" ".join(words).lower().replace("`", "'"), starts, ends)
+    return FoldedText(folded, starts, ends)
 
 
 def _clusters(text: str) -> Iterator[tuple[int, int]]:
