@@ -12,7 +12,6 @@ clients call: whoami, repos/create, info, refs, tags, branches, tree, paths-info
 from __future__ import annotations
 
 import base64
-import datetime
 import hashlib
 import json
 import re
@@ -26,10 +25,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import yaml
-
-GITATTRIBUTES = b"*.parquet filter=lfs diff=lfs merge=lfs -text\n*.bin filter=lfs diff=lfs merge=lfs -text\n"
-LFS_SUFFIXES = (".parquet", ".bin", ".arrow")
-LFS_SIZE = 10_000_000
+from loopback_state import GITATTRIBUTES, Stored, StoredCommit, StoredRepo, is_lfs, now
 
 
 @dataclass
@@ -45,54 +41,6 @@ class Fault:
     skip: int = 0
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Stored:
-    """One file of a tree."""
-
-    content: bytes
-    lfs: bool
-
-    @property
-    def oid(self) -> str:
-        return hashlib.sha1(b"blob %d\0" % len(self.content) + self.content).hexdigest()
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
-
-
-@dataclass(frozen=True)
-class StoredCommit:
-    parent: str | None
-    title: str
-    description: str
-    date: str
-    tree: dict[str, Stored]
-
-    @property
-    def sha(self) -> str:
-        files = sorted((path, stored.oid) for path, stored in self.tree.items())
-        return hashlib.sha1(repr((self.parent, self.title, self.description, self.date, files)).encode()).hexdigest()
-
-
-@dataclass
-class StoredRepo:
-    """One dataset; `gated` and `read_only` may be switched by a test."""
-
-    private: bool = False
-    gated: bool = False
-    read_only: bool = False
-    commits: dict[str, StoredCommit] = field(default_factory=dict)
-    branches: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    lfs: dict[str, bytes] = field(default_factory=dict)
-
-    def add(self, commit: StoredCommit, branch: str) -> str:
-        self.commits[commit.sha] = commit
-        self.branches[branch] = commit.sha
-        return commit.sha
 
 
 class HubError(Exception):
@@ -156,14 +104,6 @@ class LoopbackHub:
         head = repo.commits[repo.branches["main"]]
         tree = {**head.tree, **{path: Stored(content, is_lfs(path, len(content))) for path, content in files.items()}}
         return repo.add(StoredCommit(head.sha, title, "", now(), tree), "main")
-
-
-def now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def is_lfs(path: str, size: int) -> bool:
-    return size > 0 and (path.endswith(LFS_SUFFIXES) or size > LFS_SIZE)
 
 
 class _Server(ThreadingHTTPServer):
