@@ -78,7 +78,7 @@ def evidence_plot(evidence: Evidence, parent: str, candidate: str) -> bytes:
         scores.get_yticklabels()[0].set_fontweight("bold")
         scores.set_ylim(-0.6, len(lines) - 0.4)
         scores.set_title(f"{_drawable(evidence.metric, 'score')}, by slice", parse_math=False, pad=26)
-        differences.set_title(f"difference, {evidence.confidence:.0%} interval", pad=26)
+        differences.set_title(f"difference, {100 * evidence.confidence:.4g} % interval", pad=26)
         return _png(figure)
 
 
@@ -117,7 +117,7 @@ def trend_plot(points: Sequence[TrendPoint], metric: str, split: str) -> bytes:
             axes.scatter(*zip(*refused, strict=True), label="refused candidate", **shape)
             axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1.0), ncols=2, borderaxespad=0)
         scores = [point.score for point in points]
-        digits = 2 if max(scores) - min(scores) >= 0.02 else 3
+        digits = 2 if len({round(score, 2) for score in scores}) == len(set(scores)) else 3
         for place, point in enumerate(points):
             text = wording.number(point.score, digits)
             axes.annotate(text, (place, point.score), (0, 8), textcoords="offset points", ha="center")
@@ -127,7 +127,7 @@ def trend_plot(points: Sequence[TrendPoint], metric: str, split: str) -> bytes:
         axes.margins(y=0.3)
         axes.grid(axis="x", visible=False)
         axes.grid(axis="y", visible=True)
-        _tick(axes.yaxis, scores)
+        _tick(axes.yaxis)
         axes.set_title(f"{_drawable(metric, 'score')} on {_drawable(split, 'the evaluation split')}", parse_math=False)
         return _png(figure)
 
@@ -152,7 +152,7 @@ def _draw_scores(
     axes.scatter(before, places, label=_drawable(parent, "parent"), **ring)
     axes.scatter(after, places, s=34, color=CANDIDATE, zorder=4, label=_drawable(candidate, "candidate"))
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0, handletextpad=0)
-    _tick(axes.xaxis, [*before, *after])
+    _tick(axes.xaxis)
 
 
 def _draw_differences(axes: Axes, lines: Sequence[SliceEvidence], places: Sequence[int], evidence: Evidence) -> None:
@@ -174,14 +174,15 @@ def _draw_differences(axes: Axes, lines: Sequence[SliceEvidence], places: Sequen
         )
     if evidence.minimum_effect > 0:
         axes.axvline(evidence.minimum_effect, color=INK, linewidth=1, linestyle=":", zorder=2)
-    _tick(axes.xaxis, [0.0, *(bound for line in lines for bound in line.interval)], signed=True)
+    _tick(axes.xaxis, signed=True)
 
 
-def _tick(axis: Axis, values: Sequence[float], signed: bool = False) -> None:
+def _tick(axis: Axis, signed: bool = False) -> None:
     """Round ticks, and as many digits as tell them apart."""
     from matplotlib.ticker import MaxNLocator
 
-    digits = 2 if max(values) - min(values) >= 0.06 else 3
+    low, high = axis.get_view_interval()
+    digits = 2 if high - low >= 0.06 else 3  # with at most six steps of 1, 2 or 5
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(lambda value, _: wording.number(value, digits, signed=signed))
 

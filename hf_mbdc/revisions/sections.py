@@ -108,7 +108,7 @@ def cost_per_row(iteration: Iteration) -> str:
     rows = wording.rows_touched(iteration)
     if iteration.parent is None:
         rows = total_rows(iteration)
-    if not rows or iteration.cost == Cost():
+    if not rows or dataclasses.replace(iteration.cost, bytes=0) == Cost():
         return ""
     what = "row" if iteration.parent is None else "changed or added row"
     return f"Per {what} ({count(rows)}): {wording.per_row(iteration.cost, rows)}."
@@ -138,9 +138,11 @@ def pillars(lineage: Sequence[Iteration]) -> list[tuple[str, Markdown]]:
     own = {
         PILLARS[0]: f"{plural(len(columns), 'column')} for {code_cell(latest.approach['name'])}." if columns else "",
         PILLARS[1]: "",
-        PILLARS[2]: (
-            f"Diff, cost, environment and content hash are in `manifest.json`; {count(automated)} of "
-            f"{plural(len(latest.steps), 'step')} ran without work by hand."
+        PILLARS[2]: "Diff, cost, environment and content hash are in `manifest.json`"
+        + (
+            f"; {count(automated)} of {plural(len(latest.steps), 'step')} ran without work by hand."
+            if latest.steps
+            else "."
         ),
     }
     texts = {pillar: " ".join(part for part in (own[pillar], steps[pillar]) if part) for pillar in PILLARS}

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 
 from hf_mbdc.errors import DataError
 from hf_mbdc.records import Cost, Decision, Iteration, ParentRecord, SliceEvidence, SplitRecord, StepRecord
-from hf_mbdc.revisions import card, wording
+from hf_mbdc.revisions import card, sections, wording
 from hf_mbdc.revisions.card import BEGIN, END, read_template, render_card, split_card
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -132,7 +132,8 @@ def test_rendering_twice_changes_nothing() -> None:
 
 def test_the_card_follows_from_the_manifest() -> None:
     record = read("receipts_v2")
-    shuffled = dataclasses.replace(record, splits=dict(reversed(record.splits.items())), sha="f" * 40)
+    environment = dict(reversed(record.environment.items()))  # JSON sorts the keys of the manifest
+    shuffled = dataclasses.replace(record, environment=environment, sha="f" * 40)
     assert render(shuffled, [read("receipts_v1")]) == render(record, [read("receipts_v1")])
 
 
@@ -218,6 +219,20 @@ def _split(**fields: Any) -> dict[str, Any]:
     counts = dict.fromkeys(("added", "removed", "changed"), 0)
     rest = {"rows_before": 2, "rows_after": 2, "columns": {}, "reasons": {}, "reordered": False, "status": "kept"}
     return {**counts, **rest, **fields}
+
+
+def test_what_the_whole_cost_more_than_its_steps() -> None:
+    record = read("receipts_v1")
+    assert [name for name, _ in sections.costs(record)] == [
+        "`load sroie`",
+        "`annotate extractive_qa`",
+        "training, evaluation, storage",
+    ]
+    assert sections.costs(record)[-1][1].tokens == 9_412_608
+    cheap = dataclasses.replace(
+        record, cost=Cost(wall_seconds=1.0, bytes=7)
+    )  # as when a training was found in the cache
+    assert sections.costs(cheap)[-1][1] == Cost(bytes=7)
 
 
 def test_a_template_cannot_forget_a_filter() -> None:
