@@ -86,7 +86,6 @@ class Receipt:
     def rows(self, document_id: str) -> Iterator[dict[str, Any]]:
         """One row a key."""
         for key, question in QUESTIONS.items():
-            value = self.values.get(key, "")
             yield {
                 "id": f"{document_id}-{key}",
                 "document_id": document_id,
@@ -96,7 +95,7 @@ class Receipt:
                 "words": self.page.words,
                 "boxes": self.page.boxes,
                 "context": self.page.context,
-                "answers": [value] if value else [],
+                "answers": [self.values[key]] if key in self.values else [],
                 "image": self.image,
             }
 

@@ -56,6 +56,7 @@ def test_only_our_loaders_report_what_was_rejected():
         ({"xyz": 1}, r"Its options are documents, seed, split_by, split_fractions"),
         ({"input_hash": "0"}, r"has no option 'input_hash'"),
         ({"seed": "0"}, r"seed is '0' \(key 'seed'\)\. Give a whole number\."),
+        ({"seed": True}, r"seed is True"),
         ({"split_by": "page"}, r"split_by is 'page' .*This loader can split by 'document' or 'vendor'\."),
         ({"split_fractions": [0.9, 0, 0]}, r"split_fractions is \(0.9, 0, 0\)"),
     ],

@@ -121,6 +121,7 @@ def test_images_are_small_and_show_the_text_where_the_boxes_are(receipts):
     left, top = min(line.left for line in receipt.lines), min(line.top for line in receipt.lines)
     assert min(page.crop((0, 0, page.width, top)).tobytes()) > 200  # none elsewhere
     assert min(page.crop((0, 0, left, page.height)).tobytes()) > 200
+    assert page.height == receipt.lines[-1].box[3] + top
 
 
 def test_options():

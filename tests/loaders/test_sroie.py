@@ -216,6 +216,17 @@ def test_equal_documents_stay_together_and_vendors_when_asked(tmp_path):
     assert {len(set(rows["document_id"])) % 10 for rows in by_vendor.values()} == {0}
 
 
+def test_equal_images_stay_together_though_their_text_was_read_differently(tmp_path):
+    (tmp_path / "img").mkdir()
+    for number in range(24):
+        write(tmp_path, f"{number:03d}", f"1,2,30,2,30,6,1,6,receipt {number}\n")
+        (tmp_path / "img" / f"{number:03d}.jpg").write_bytes(image_bytes(40, 20 + number % 12))
+    loaded = load_dataset("sroie", tmp_path, split_fractions=(0.5, 0, 0.5))
+    sides = {int(row["document_id"]): split for split, rows in loaded.items() for row in rows.to_list()}
+    assert set(sides.values()) == {"train", "test"}
+    assert all(sides[number] == sides[number + 12] for number in range(12))
+
+
 @pytest.mark.parametrize(
     ("data_dir", "message"),
     [
