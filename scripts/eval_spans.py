@@ -4,8 +4,8 @@
 
 SROIE has no gold offsets: counted is what was located, per key. SQuAD and XQuAD have them: counted is how often a
 candidate begins where an annotator says, and how often the chosen one (the first) does. The gold offsets are read here
-and nowhere else. Speed is answers per CPU second of
-`ExtractiveQA.transform` in one process, reading and writing left out.
+and nowhere else. Speed is answers per CPU second of `ExtractiveQA` in one process, reading
+and writing left out.
 """
 
 from __future__ import annotations

@@ -128,8 +128,7 @@ def _annotated(
     import numpy as np
     from datasets import Value
 
-    stale = [column for column in (*approach.adds, REASON) if column in ds.column_names]
-    plain = ds.with_format(None).remove_columns(stale)
+    plain = ds.with_format(None)
     done = plain.map(
         _Transform(approach, split),
         batched=True,

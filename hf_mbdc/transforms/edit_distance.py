@@ -61,15 +61,12 @@ def nearest(needle: str, text: str, limit: int, is_boundary: Callable[[int], boo
             win, then a longer one, but not by a whole word. An end inside a word moves to a good place at most three
             characters away when that costs at most two.
     """
-    if len(needle) > len(text):
-        low, high = 0, len(text)
-    else:
-        # A distance of d lowers the ratio of the best window by at most d / len(needle).
-        cutoff = 100 * (1 - limit / len(needle)) - 1e-6
-        found = fuzz.partial_ratio_alignment(needle, text, score_cutoff=cutoff)
-        if found is None:
-            return None
-        low, high = max(0, found.dest_start - limit - 2), min(len(text), found.dest_end + limit + 2)
+    # A distance of d lowers the ratio of the best window by at most d / len(needle).
+    cutoff = 100 * (1 - limit / len(needle)) - 1e-6
+    found = fuzz.partial_ratio_alignment(needle, text, score_cutoff=cutoff)
+    if found is None:
+        return None
+    low, high = max(0, found.dest_start - limit - 2), min(len(text), found.dest_end + limit + 2)
     window = text[low:high]
     ends = end_distances(needle, window)
     end = _best(ends, lambda position: is_boundary(low + position), limit)

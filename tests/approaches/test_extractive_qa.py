@@ -159,6 +159,12 @@ def test_documents_with_the_same_text_may_differ_on_the_page() -> None:
     assert ExtractiveQA().transform(rows)["answer_boxes"] == [[[500, 10, 590, 19]], [[0, 0, 5, 5]]]
 
 
+def test_documents_with_the_same_text_may_have_other_words() -> None:
+    rows = batch(["SH"], ["SH"], boxes=[], context="CA SH")
+    rows["words"] = [["CA", "SH"], ["C", "A", "SH"]]
+    assert ExtractiveQA().transform(rows)["word_start"] == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

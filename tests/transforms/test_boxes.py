@@ -72,6 +72,11 @@ def test_one_box_per_line() -> None:
     assert line_boxes(WORDS, OFFSETS, "a\nb c", 0, 1) == [[10, 10, 20, 20], [25, 9, 40, 21]]
 
 
+def test_a_line_reaches_to_its_outermost_boxes() -> None:
+    boxes = [[10, 10, 60, 30], [5, 12, 40, 25]]
+    assert line_boxes(boxes, [(0, 1), (2, 3)], "a b", 0, 1) == [[5, 10, 60, 30]]
+
+
 def test_geometry_decides_where_the_context_has_no_lines() -> None:
     assert line_boxes(WORDS, OFFSETS, "a b c", 0, 2) == [[10, 9, 40, 21], [10, 30, 30, 40]]
 

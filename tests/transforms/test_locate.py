@@ -35,6 +35,8 @@ def places(context: str, *answers: str) -> list[tuple[int, float]]:
         ("東京都", "京", [1]),
         ("ภาษาไทย", "ไทย", [4]),
         ("aaaa", "aa", [0, 2]),
+        ("xa a a", "a a", [3]),  # the whole one overlaps one inside a word
+        ("e\u0301x", "e", [0]),  # a cluster is cut where nothing else reads the same
         ("on 12.05.2016", "2016", [9]),
         ("x" * 300 + " " + "y" * 300, "y" * 300, [301]),  # above 256 characters
     ],
@@ -92,6 +94,7 @@ def test_canonically_equal_is_verbatim() -> None:
         ),
         ("a (ABC) SDN. BHD. b", "(ABC) SDN BHD.", "(ABC) SDN. BHD."),
         ("JTJFOODS SDN", "JTJ FOODS SDN", "JTJFOODS SDN"),
+        ("at JALANSAGUTAMAN", "Jalan Sagu", "JALANSAGU"),
         ("dated 25/12/2018 8:13", "25-12-2018", "25/12/2018"),
         ("up 5 % more", "5%", "5 %"),
         ("sum 7,838.80 RM", "7838.80", "7,838.80"),
@@ -115,6 +118,8 @@ def test_written_another_way(context: str, answer: str, text: str) -> None:
         ("26 DEC 2018", "25 DEC 2018"),
         ("Room 17 of the building", "Room 18 of the building"),
         ("of the house", "on the"),
+        ("xabcdx", "ab-cd"),
+        ("a ... b ... c ... d", "abcd"),
         ("", "a"),
         (" \n", "a b"),
     ],
@@ -130,6 +135,15 @@ def test_misread() -> None:
     assert found("KWANSAN PERINDUSTRIAN BLANKONG", "KAWASAN PERINDUSTRIAN BALAKONG") == [
         "KWANSAN PERINDUSTRIAN BLANKONG"
     ]
+
+
+def test_misread_three_times() -> None:
+    assert found("RESTORAN WAN SHENG, " * 3, "RSTORAN WAN SHENG") == ["RESTORAN WAN SHENG"] * 3
+
+
+def test_a_stray_digit_in_a_word_is_no_number() -> None:
+    assert found("the tr4nsport safety act of 1995", "transport safety act of 1995") == ["tr4nsport safety act of 1995"]
+    assert found("the transport safety act of 1996", "transport safety act of 1995") == []
 
 
 def test_a_long_answer_may_have_a_misread_digit() -> None:
