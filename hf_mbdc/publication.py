@@ -52,7 +52,7 @@ def publish(
         message: why this revision exists; the headline of its changelog entry.
         repository: a folder, or None for the Hub of HF_ENDPOINT and HF_TOKEN.
         parent: the revision that the change was made from; default: the head.
-        rejected: rows that were set aside, with their reason; published beside the data.
+        rejected: rows that were set aside, with their reason, published beside the data; default: the parent's.
 
     Returns:
         The record of the revision, with `version`, `sha` and `content_hash`.
@@ -85,10 +85,13 @@ def draft(
     from hf_mbdc.approaches import find_approaches
     from hf_mbdc.revisions.content_hash import content_hash, dataset_hash
     from hf_mbdc.revisions.diff import diff
+    from hf_mbdc.revisions.layout import read_rejected
     from hf_mbdc.revisions.version import next_version
 
     splits = _as_splits(dataset)
     before = parent_of(repo_id, repository, parent)
+    if before is not None and rejected is None:
+        rejected = read_rejected(repository.snapshot(repo_id, before.sha))
     changes = diff(load(repo_id, before.sha, repository=repository), splits) if before else None
     iteration = Iteration(
         repo_id=repo_id,
@@ -101,7 +104,7 @@ def draft(
         diff=changes.to_dict() if changes else {},
         approach=find_approaches(next(iter(splits.values())).features),
         environment=_environment(),
-        created_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        created_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
     )
     return Draft(iteration, splits, rejected)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from hf_mbdc.errors import RecipeError
 from hf_mbdc.recipe import Recipe, packaged_recipes, read_recipe, recipe_to_dict
 

@@ -122,6 +122,14 @@ def read_files(snapshot: Path) -> DatasetDict:
     return datasets.DatasetDict({**loaded, **_empty_splits(snapshot, set(loaded))})
 
 
+def read_rejected(snapshot: Path) -> Dataset | None:
+    """The rows of a revision that were set aside, or None where there are none."""
+    from datasets import Dataset
+
+    paths = sorted(str(path) for path in snapshot.glob(f"{REJECTED}/{REJECTED}-*.parquet"))
+    return Dataset.from_parquet(paths, keep_in_memory=True) if paths else None
+
+
 def _empty_splits(snapshot: Path, loaded: set[str]) -> dict[str, Dataset]:
     """The splits without rows that `write_files` has written and that the card cannot name."""
     import pyarrow.parquet as pq

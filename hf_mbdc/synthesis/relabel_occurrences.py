@@ -131,12 +131,14 @@ def apply_scores(
         ],
         dtype=np.int64,
     )
-    chosen = approach.choose_candidate(rows.select(moved)[:], best[moved].tolist())
+    # Without the columns that are not read: an image would be decoded.
+    batch = rows.select_columns([*approach.reads, "candidates"]).select(moved)[:]
     provenance = {
         "mbdc_source": [NAME] * len(moved),
-        "mbdc_parent_id": rows.select(moved)["id"][:],
+        "mbdc_parent_id": batch["id"],
         "mbdc_model": [results[k].model_id for k in fold[moved]],
     }
+    changed = {**approach.choose_candidate(batch, best[moved].tolist()), **provenance}
     record = StepRecord(
         name=NAME,
         pillar="model-guided synthesis",
@@ -147,7 +149,7 @@ def apply_scores(
         reasons={MOVED: len(moved)},
         cost=sum((result.cost for result in results.values()), Cost()),
     )
-    return StepResult(replace_rows(add_provenance_columns(rows), moved, {**chosen, **provenance}), record)
+    return StepResult(replace_rows(add_provenance_columns(rows), moved, changed), record)
 
 
 def _best_candidates(rows: Dataset, results: dict[int, TrainingResult]) -> np.ndarray:

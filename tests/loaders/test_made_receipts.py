@@ -8,9 +8,9 @@ import pytest
 
 from hf_mbdc.errors import RecipeError
 from hf_mbdc.loaders import load_dataset
-from hf_mbdc.loaders.checks import check_columns, check_ids
 from hf_mbdc.loaders.receipt_writer import make_receipt, misread_text, money, seeded
 from hf_mbdc.loaders.sroie import FEATURES
+from hf_mbdc.transforms.checks import check_columns, check_ids
 
 ALL_IN_TEST = {"split_fractions": (0, 0, 1), "split": "test"}
 
@@ -43,7 +43,7 @@ def test_text_is_the_same_everywhere():
 
 
 def test_columns_ids_and_boxes(receipts):
-    check_columns(receipts, FEATURES)
+    check_columns(receipts.features, FEATURES)
     check_ids(receipts)
     assert receipts["id"][:2] == ["made-0000-company", "made-0000-date"]
     for row in receipts.remove_columns("image").to_list():

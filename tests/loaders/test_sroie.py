@@ -9,7 +9,7 @@ from PIL import Image
 
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.loaders import load_dataset, load_with_rejected
-from hf_mbdc.loaders.checks import check_ids
+from hf_mbdc.transforms.checks import check_ids
 
 ALL_IN_TEST = {"split_fractions": (0, 0, 1)}
 BOX = (

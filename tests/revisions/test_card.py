@@ -137,6 +137,12 @@ def test_the_card_follows_from_the_manifest() -> None:
     assert render(shuffled, [read("receipts_v1")]) == render(record, [read("receipts_v1")])
 
 
+def test_odd_line_ends_in_yaml_survive() -> None:
+    existing = '---\nmine: "a\\u0085b\\u2028c\\nd"\n---\n'
+    text = render(read("receipts_v1"), [], existing)["README.md"].decode()
+    assert split_card(text)[2]["mine"] == "a\x85b\u2028c\nd"
+
+
 def test_stale_configs_do_not_survive() -> None:
     text = render_card(read("receipts_v1"), [], existing_card=FOREIGN, configs={})["README.md"].decode()
     assert "configs" not in front_matter(text)

@@ -187,7 +187,8 @@ def test_chunks_and_indices_do_not_matter_and_every_cell_does(data: list[dict[st
 
 
 def test_small_blocks_give_the_same_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = {"id": [str(n) for n in range(100)], "boxes": [[[n] * (n % 3)] for n in range(100)]}
+    data: dict[str, Any] = {"id": [str(n) for n in range(100)], "boxes": [[[n] * (n % 3)] for n in range(100)]}
+    data["deep"] = [{"b.c": n, "b": {"c": -n}} for n in range(100)]  # two leaves that a careless path would mix up
     dataset = Dataset.from_dict(data).shuffle(seed=3)
     expected = content_hash(dataset)
     monkeypatch.setattr(rows, "BLOCK_BYTES", 200)

@@ -55,6 +55,8 @@ def test_layout(repository: FolderRepository) -> None:
     assert str((store / "snapshots" / first / "a" / "b.txt").readlink()) == f"../../../blobs/{digest}"
     assert str((store / "snapshots" / first / "c").readlink()) == f"../../blobs/{digest}"
     assert not list((store / "incoming").iterdir())
+    modes = {path.stat().st_mode & 0o777 for path in store.rglob("*") if path.is_file()}
+    assert modes == {0o644}, "others may read it"
 
 
 def test_stock_clients_read_it(repository: FolderRepository) -> None:

@@ -134,6 +134,37 @@ def test_somebody_else_between_our_look_and_our_commit(
         repository.commit(ID, {"a": b"2"}, parent=first, message="Two")
 
 
+@pytest.mark.parametrize("call", ["create_tag", "create_branch"])
+def test_somebody_else_takes_the_name(
+    hub: LoopbackHub, repository: HubRepository, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Between our look and our call; the library takes a name that is there already for a success."""
+    first = repository.commit(ID, FILES, parent=None, message="One")
+    second = repository.commit(ID, {"a": b"2"}, parent=first, message="Two")
+    original = getattr(HfApi, call)
+
+    def late(self: HfApi, *args: Any, **kwargs: Any) -> Any:
+        refs = hub.repos[ID].tags if call == "create_tag" else hub.repos[ID].branches
+        refs["taken"] = first
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(HfApi, call, late)
+    if call == "create_tag":
+        with pytest.raises(RepositoryError, match=f"never moved.*{first[:12]}"):
+            repository.add_tag(ID, "taken", second)
+    else:
+        with pytest.raises(StaleParentError, match=first[:12]):
+            repository.commit(ID, {"a": b"2"}, parent=second, message="Same", branch="taken")
+
+
+def test_an_upload_that_fails_for_long(hub: LoopbackHub, repository: HubRepository, waits: list[float]) -> None:
+    """The library gives up after six attempts and wraps the reason; it passes all the same."""
+    hub.faults.append(Fault("lfs_put", status=503, times=6))
+    sha = repository.commit(ID, FILES, parent=None, message="One", tag="v1.0.0")
+    assert hub.calls["lfs_put"] == 7
+    assert repository.tags(ID) == {"v1.0.0": sha}
+
+
 def test_a_hub_that_stays_down(hub: LoopbackHub, repository: HubRepository, waits: list[float]) -> None:
     first = repository.commit(ID, FILES, parent=None, message="One")
     hub.calls.clear()
@@ -388,6 +419,7 @@ class TestOutOfReach:
     def test_what_was_loaded_before(self, published: tuple[HubRepository, str, str], cut: Callable[[], None]) -> None:
         repository, first, second = published
         before = repository.snapshot(ID, first)
+        (Path(constants.HF_HUB_CACHE) / "datasets--me--receipts" / "refs" / "main").write_text(first)
         cut()
         assert repository.resolve(ID, "v1.0.0") == repository.resolve(ID, first) == first
         assert repository.snapshot(ID, "v1.0.0") == repository.snapshot(ID, first) == before

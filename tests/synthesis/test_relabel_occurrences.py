@@ -1,0 +1,112 @@
+"""Relabelling by out-of-fold scores: which rows move, where to, and what the record says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from datasets import Dataset
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hf_mbdc.approaches import annotate
+from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+from hf_mbdc.errors import RecipeError
+from hf_mbdc.records import Cost
+from hf_mbdc.synthesis.relabel_occurrences import (
+    MOVED,
+    RelabelOptions,
+    apply_scores,
+    assign_folds,
+    relabel_occurrences,
+)
+from hf_mbdc.training.config import TrainingConfig
+from hf_mbdc.training.launch import TrainingJob, TrainingResult
+
+
+def receipts(texts: list[str], answer: str = "9.00") -> Dataset:
+    """One `total` row a text; words side by side on one line."""
+    words = [text.split() for text in texts]
+    raw = {
+        "id": [f"{i}-total" for i in range(len(texts))],
+        "question": ["What is the total?"] * len(texts),
+        "words": words,
+        "boxes": [[[10 * i, 0, 10 * i + 8, 9] for i in range(len(row))] for row in words],
+        "context": texts,
+        "answers": [[answer]] * len(texts),
+    }
+    return annotate(Dataset.from_dict(raw, features=ExtractiveQA().reads), ExtractiveQA())
+
+
+def result(scores: dict[str, list[float]], model: str = "layout_span@abc") -> TrainingResult:
+    table = pa.table({"id": list(scores), "candidate_scores": pa.array(list(scores.values()), pa.list_(pa.float32()))})
+    return TrainingResult(model, Path("nowhere"), {"held_out": table}, {}, Cost(cpu_seconds=2.0), cached=False)
+
+
+def test_the_offsets_move_to_the_best_scoring_occurrence() -> None:
+    rows = receipts(["ITEM 9.00 TOTAL 9.00", "TOTAL 9.00", "CASH 9.00 TOTAL 9.00"])
+    scores = {"0-total": [-2.0, -0.1], "1-total": [-0.5], "2-total": [-0.2, -3.0]}
+    step = apply_scores(rows, ExtractiveQA(), np.array([0, 0, 0]), {0: result(scores)})
+    assert step.rows["answer_start"][:] == [16, 6, 5]
+    assert step.rows["word_start"][:] == [3, 1, 1]
+    assert step.rows["answer_boxes"][0] == [[30, 0, 38, 9]]
+    assert step.rows["mbdc_source"][:] == ["relabel_occurrences", None, None]
+    assert step.rows["mbdc_parent_id"][:] == ["0-total", None, None]
+    assert step.rows["mbdc_model"][:] == ["layout_span@abc", None, None]
+    assert (step.record.changed, step.record.kept, step.record.reasons) == (1, 2, {MOVED: 1})
+    assert step.record.cost.cpu_seconds == 2.0
+
+
+def test_equal_scores_keep_the_first_occurrence() -> None:
+    step = apply_scores(
+        receipts(["9.00 and 9.00"]), ExtractiveQA(), np.array([0]), {0: result({"0-total": [-1.0, -1.0]})}
+    )
+    assert step.record.changed == 0
+    assert step.rows["answer_start"][:] == [0]
+
+
+def test_each_moved_row_names_the_model_that_had_not_seen_it() -> None:
+    rows = receipts(["A 9.00 B 9.00", "C 9.00 D 9.00"])
+    results = {0: result({"1-total": [-2.0, -1.0]}, "m@0"), 1: result({"0-total": [-2.0, -1.0]}, "m@1")}
+    step = apply_scores(rows, ExtractiveQA(), np.array([1, 0]), results)
+    assert step.rows["mbdc_model"][:] == ["m@1", "m@0"]
+    assert step.record.model == "m@0, m@1"
+
+
+def test_no_model_scores_a_text_that_it_was_trained_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rows = receipts([f"SHOP {i % 5} 9.00 TOTAL 9.00" for i in range(10)])  # five texts, each twice
+    seen: list[TrainingJob] = []
+
+    def launch(jobs: list[TrainingJob], **settings: Any) -> list[TrainingResult]:
+        seen.extend(jobs)
+        return [result({key: [-2.0, -1.0] for key in job.predict["held_out"]["id"][:]}) for job in jobs]
+
+    monkeypatch.setattr("hf_mbdc.training.launch.launch", launch)
+    step = relabel_occurrences(
+        rows, ExtractiveQA(), config=TrainingConfig(epochs=1), options=RelabelOptions(folds=3), work_dir=tmp_path
+    )
+    assert step.record.changed == 10
+    assert len(seen) > 1
+    for job in seen:
+        assert not set(job.train["context"][:]) & set(job.predict["held_out"]["context"][:])
+        assert (job.config.objective, job.config.epochs) == ("hard_em", 1)
+    assert sorted(key for job in seen for key in job.predict["held_out"]["id"][:]) == sorted(rows["id"][:])
+
+
+@given(st.lists(st.text(max_size=5), min_size=1, max_size=20), st.integers(2, 5))
+def test_folds_depend_on_the_group_alone(groups: list[str], folds: int) -> None:
+    together = assign_folds(groups, folds, seed=1)
+    alone = [int(assign_folds([group], folds, seed=1)[0]) for group in groups]
+    assert together.tolist() == alone
+    assert set(alone) <= set(range(folds))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"folds": 1}, "at least 2 folds"), ({"objective": "chosen"}, "hard_em or marginal")]
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        RelabelOptions(**options)

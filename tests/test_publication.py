@@ -1,0 +1,144 @@
+"""Publishing and reading back, the same for a folder and for a Hub, with our own and with stock clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from datasets import Dataset, DatasetDict, load_dataset
+from huggingface_hub import constants, snapshot_download
+from loopback_hub import LoopbackHub
+
+import hf_mbdc as mbdc
+from hf_mbdc.errors import DataError, IntegrityError, RevisionNotFoundError, StaleParentError
+from hf_mbdc.publication import commit, draft, find_published
+from hf_mbdc.records import Decision
+from hf_mbdc.revisions.folder import FolderRepository
+from hf_mbdc.revisions.hub import HubRepository
+from hf_mbdc.revisions.repository import Repository
+
+ID = "me/receipts"
+
+
+@pytest.fixture(params=["folder", "hub"])
+def repository(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
+    if request.param == "folder":
+        yield FolderRepository(tmp_path / "repo")
+        return
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    with LoopbackHub() as hub:
+        yield HubRepository(hub.url)
+
+
+def splits(*totals: str) -> DatasetDict:
+    rows = {"id": [str(i) for i in range(len(totals))], "total": list(totals)}
+    return DatasetDict(train=Dataset.from_dict(rows), test=Dataset.from_dict({"id": ["t"], "total": ["1.00"]}))
+
+
+def test_versions_follow_from_what_changed(repository: Repository) -> None:
+    first = mbdc.publish(splits("a"), ID, repository=repository, message="first")
+    more = mbdc.publish(splits("a", "b"), ID, repository=repository, message="one more row")
+    other = mbdc.publish(splits("a", "c"), ID, repository=repository, message="another value")
+    assert [item.version for item in (first, more, other)] == ["v1.0.0", "v1.1.0", "v2.0.0"]
+    assert [item.version for item in mbdc.log(ID, repository=repository)] == ["v2.0.0", "v1.1.0", "v1.0.0"]
+    assert other.parent is not None
+    assert (other.parent.version, other.parent.sha) == ("v1.1.0", more.sha)
+    assert other.diff["splits"]["train"]["changed"] == 1
+    assert mbdc.show(ID, "v1.1.0", repository=repository).message == "one more row"
+
+
+def test_exactly_the_revision_that_was_asked_for(repository: Repository) -> None:
+    mbdc.publish(splits("old"), ID, repository=repository, message="first")
+    mbdc.publish(splits("new"), ID, repository=repository, message="second")
+    assert mbdc.load(ID, revision="v1.0.0", repository=repository)["train"]["total"][:] == ["old"]
+    assert mbdc.load(ID, repository=repository)["train"]["total"][:] == ["new"]
+    with pytest.raises(RevisionNotFoundError, match=r"v3\.0\.0.*v1\.0\.0"):
+        mbdc.load(ID, revision="v3.0.0", repository=repository)
+
+
+def test_the_same_content_again_changes_nothing(repository: Repository) -> None:
+    first = mbdc.publish(splits("a"), ID, repository=repository, message="first")
+    again = mbdc.publish(splits("a"), ID, repository=repository, message="again")
+    assert again == first
+    assert len(repository.commits(ID)) == 1
+
+
+def test_a_stale_parent_is_refused(repository: Repository) -> None:
+    mbdc.publish(splits("a"), ID, repository=repository, message="first")
+    mbdc.publish(splits("b"), ID, repository=repository, message="second")
+    with pytest.raises(StaleParentError, match=r"parent 'v1\.0\.0'.*Load the head"):
+        mbdc.publish(splits("c"), ID, repository=repository, message="third", parent="v1.0.0")
+
+
+def test_a_refused_candidate_lies_beside_and_main_stays(repository: Repository) -> None:
+    first = mbdc.publish(splits("a"), ID, repository=repository, message="first")
+    drafted = draft(splits("worse"), ID, repository, message="worse labels")
+    refused = replace(drafted, iteration=replace(drafted.iteration, decision=Decision("reject", "It lost.")))
+    recorded = commit(refused, repository)
+    assert repository.head(ID) == first.sha
+    assert list(repository.tags(ID)) == ["v1.0.0"]
+    assert mbdc.log(ID, repository=repository)[0].decision.verdict == "reject"
+    assert mbdc.load(ID, revision=recorded.sha or "", repository=repository)["train"]["total"][:] == ["worse"]
+    assert commit(refused, repository) == recorded
+    found = find_published(splits("worse"), ID, repository)
+    assert found is not None
+    assert found.sha == recorded.sha
+
+
+def test_stock_clients_read_the_folder_back(tmp_path: Path) -> None:
+    published = splits("a", "b")
+    mbdc.publish(published, ID, repository=tmp_path / "repo", message="first")
+    path = snapshot_download(
+        ID, repo_type="dataset", revision="v1.0.0", cache_dir=tmp_path / "repo", local_files_only=True
+    )
+    loaded = load_dataset(path, cache_dir=str(tmp_path / "cache"))
+    assert {name: rows.to_dict() for name, rows in loaded.items()} == {
+        name: rows.to_dict() for name, rows in published.items()
+    }
+
+
+def test_changed_data_files_are_noticed(tmp_path: Path) -> None:
+    repository = FolderRepository(tmp_path)
+    first = mbdc.publish(splits("a"), ID, repository=repository, message="first")
+    files = {path: repository.read(ID, "main", path) for path in ("README.md", "manifest.json")}
+    folder = repository.snapshot(ID, "main")
+    files |= {str(p.relative_to(folder)): p.read_bytes() for p in folder.glob("data/test*")}
+    other = mbdc.publish(splits("b"), "me/other", repository=repository, message="x")
+    assert other.sha is not None
+    changed = repository.snapshot("me/other", "main")
+    files |= {str(p.relative_to(changed)): p.read_bytes() for p in changed.glob("data/train*")}
+    repository.commit(ID, files, parent=first.sha, message="edited behind our back")
+    with pytest.raises(IntegrityError, match="not what the manifest"):
+        mbdc.load(ID, repository=repository)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (Dataset.from_dict({"total": ["a"]}), "'id'"),
+        (Dataset.from_dict({"id": ["a", "a"]}), "id 'a'"),
+        (Dataset.from_dict({"id": [None, "a"]}), "id"),
+        (Dataset.from_dict({"id": []}), "empty|no rows"),
+    ],
+)
+def test_rows_without_proper_ids_are_refused(tmp_path: Path, dataset: Dataset, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        mbdc.publish(dataset, ID, repository=tmp_path, message="x")
+
+
+def test_rejected_rows_are_kept_over_later_versions(tmp_path: Path) -> None:
+    rejected = Dataset.from_dict({"document_id": ["9"], "reason": ["no words"]})
+    mbdc.publish(splits("a"), ID, repository=tmp_path, message="first", rejected=rejected)
+    mbdc.publish(splits("b"), ID, repository=tmp_path, message="second")
+    path = FolderRepository(tmp_path).snapshot(ID, "v2.0.0")
+    kept = load_dataset(str(path), "rejected", split="rejected", cache_dir=str(tmp_path / "cache"))
+    assert kept.to_dict() == rejected.to_dict()
+
+
+def test_nothing_published_names_this_machine(tmp_path: Path) -> None:
+    mbdc.publish(splits("a"), ID, repository=tmp_path / "repo", message="first")
+    for path in FolderRepository(tmp_path / "repo").snapshot(ID, "main").rglob("*"):
+        if path.is_file():
+            assert str(tmp_path).encode() not in path.read_bytes(), path.name
