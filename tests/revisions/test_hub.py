@@ -157,6 +157,14 @@ def test_somebody_else_takes_the_name(
             repository.commit(ID, {"a": b"2"}, parent=second, message="Same", branch="taken")
 
 
+@pytest.mark.parametrize("status", [409, 412])
+def test_the_hub_is_busy(hub: LoopbackHub, repository: HubRepository, status: int) -> None:
+    """It refuses, as if the head had moved, and it has not."""
+    hub.faults.append(Fault("commit", status=status))
+    sha = repository.commit(ID, FILES, parent=None, message="One")
+    assert repository.head(ID) == sha
+
+
 def test_an_upload_that_fails_for_long(hub: LoopbackHub, repository: HubRepository, waits: list[float]) -> None:
     """The library gives up after six attempts and wraps the reason; it passes all the same."""
     hub.faults.append(Fault("lfs_put", status=503, times=6))
