@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +11,7 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenize
 
 from hf_mbdc.errors import TrainingError
 from hf_mbdc.targets import Target
-from hf_mbdc.targets.encoding import Window, make_windows
+from hf_mbdc.targets.encoding import Window, make_windows, pad
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerFast
@@ -50,8 +52,17 @@ def load_checkpoint(name: str) -> Target:
     return Target(model, CheckpointEncoder(config, tokenizer))
 
 
+@dataclass(frozen=True)
+class _Document:
+    context: str
+    words: np.ndarray
+    boxes: np.ndarray
+
+
 class CheckpointEncoder:
     """Windows of question and document by the checkpoint's own tokenizer; `bbox` for LayoutLM."""
+
+    shares_documents = False
 
     def __init__(self, config: PretrainedConfig, tokenizer: PreTrainedTokenizerFast) -> None:
         self.tokenizer = tokenizer
@@ -63,13 +74,21 @@ class CheckpointEncoder:
         if config.model_type in READS_BOXES:
             self.padding["bbox"] = 0
 
-    def encode(self, question: str, context: str, words: np.ndarray, boxes: np.ndarray) -> list[Window]:
+    def encode_document(self, context: str, words: np.ndarray, boxes: np.ndarray) -> _Document:
+        """See `hf_mbdc.targets.encoding.Encoder`."""
+        return _Document(context, words, boxes)
+
+    def collate(self, windows: Sequence[Window]) -> dict[str, np.ndarray]:
+        """See `hf_mbdc.targets.encoding.Encoder`."""
+        return {name: pad([window.inputs[name] for window in windows], value) for name, value in self.padding.items()}
+
+    def encode(self, question: str, document: _Document) -> list[Window]:
         """See `hf_mbdc.targets.encoding.Encoder`."""
         question, length = self._cut(question)
         overlap = self.max_answer_tokens + (self.max_length - length) // 8
         encoded = self.tokenizer(
             question,
-            context,
+            document.context,
             truncation="only_second",
             max_length=self.max_length,
             stride=overlap,
@@ -78,11 +97,11 @@ class CheckpointEncoder:
         )
         inputs, offsets = [], []
         for index, pairs in enumerate(encoded["offset_mapping"]):
-            document = np.array([side == 1 for side in encoded.sequence_ids(index)])
-            ranges = np.where(document[:, None], np.array(pairs, dtype=np.int64), -1)
+            inside = np.array([side == 1 for side in encoded.sequence_ids(index)])
+            ranges = np.where(inside[:, None], np.array(pairs, dtype=np.int64), -1)
             window = {name: np.array(encoded[name][index], dtype=np.int64) for name in self.padding if name != "bbox"}
             if "bbox" in self.padding:
-                window["bbox"] = self._boxes(window["input_ids"], ranges, words, boxes)
+                window["bbox"] = self._boxes(window["input_ids"], ranges, document)
             inputs.append(window)
             offsets.append(ranges)
         return make_windows(inputs, offsets, overlap, self.max_answer_tokens)
@@ -98,13 +117,13 @@ class CheckpointEncoder:
         longest = self.max_length // 4
         return (question, len(ends)) if len(ends) <= longest else (question[: ends[longest - 1]], longest)
 
-    def _boxes(self, ids: np.ndarray, offsets: np.ndarray, words: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def _boxes(self, ids: np.ndarray, offsets: np.ndarray, document: _Document) -> np.ndarray:
         bbox = np.zeros((len(ids), 4), dtype=np.int64)
         bbox[ids == self.tokenizer.sep_token_id] = SEPARATOR_BOX
-        document = offsets[:, 0] >= 0
-        if len(boxes):
-            index = np.searchsorted(words[:, 0], offsets[document, 0], side="right") - 1
-            bbox[document] = boxes[np.clip(index, 0, len(boxes) - 1)]
+        inside = offsets[:, 0] >= 0
+        if len(document.boxes):
+            index = np.searchsorted(document.words[:, 0], offsets[inside, 0], side="right") - 1
+            bbox[inside] = document.boxes[np.clip(index, 0, len(document.boxes) - 1)]
         return bbox
 
 

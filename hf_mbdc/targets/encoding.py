@@ -41,6 +41,7 @@ class EncodedRow:
     """A row as its windows, and its labels as token spans.
 
     Args:
+        document: number of the row's document; equal for rows with the same text and boxes.
         windows: at least one.
         candidates: (k, 3) `window, start, end` (end inclusive) of each row of the column `candidates`; −1 where a
             candidate has more tokens than an answer may have.
@@ -50,6 +51,7 @@ class EncodedRow:
     """
 
     id: str
+    document: int
     windows: tuple[Window, ...]
     candidates: np.ndarray
     answer: np.ndarray
@@ -63,13 +65,18 @@ class EncodedRow:
 
 
 class Encoder(Protocol):
-    """What a target needs beside its model: how a row becomes windows. `max_answer_tokens` bounds the decoded span."""
+    """What a target needs beside its model: how rows become windows, and windows the inputs of a batch.
+
+    Args:
+        max_answer_tokens: the longest span that is decoded.
+        shares_documents: whether rows of one document in one batch cost less than rows of several.
+    """
 
     max_answer_tokens: int
-    padding: dict[str, int]  # value of each model input at padded positions
+    shares_documents: bool
 
-    def encode(self, question: str, context: str, words: np.ndarray, boxes: np.ndarray) -> list[Window]:
-        """Windows of one row.
+    def encode_document(self, context: str, words: np.ndarray, boxes: np.ndarray) -> Any:
+        """What all questions of a document have in common.
 
         Args:
             words: (w, 2) character ranges in `context`.
@@ -77,9 +84,17 @@ class Encoder(Protocol):
         """
         ...
 
+    def encode(self, question: str, document: Any) -> list[Window]:
+        """The windows of a question to a document of `encode_document`."""
+        ...
+
+    def collate(self, windows: Sequence[Window]) -> dict[str, np.ndarray]:
+        """Model inputs of several windows, padded."""
+        ...
+
 
 def encode_rows(rows: Iterable[Mapping[str, Any]], encoder: Encoder) -> list[EncodedRow]:
-    """Encodes rows once, before the first epoch.
+    """Encodes rows once, before the first epoch; each document once for all its questions.
 
     Args:
         rows: dictionaries with the columns `READS`; with `LABELS` (and `candidates`) where they are trained on.
@@ -97,24 +112,33 @@ def encode_rows(rows: Iterable[Mapping[str, Any]], encoder: Encoder) -> list[Enc
         >>> encoded.windows[0].offsets[encoded.answer[0, 1]].tolist()
         [8, 12]
     """
-    return [_encode_row(row, encoder) for row in rows]  # a loop: every row makes its own number of windows
+    documents: dict[tuple[str, bytes], tuple[int, Any]] = {}
+    return [_encode_row(row, encoder, documents) for row in rows]  # a loop: each row has its own number of windows
 
 
-def _encode_row(row: Mapping[str, Any], encoder: Encoder) -> EncodedRow:
+def _encode_row(
+    row: Mapping[str, Any], encoder: Encoder, documents: dict[tuple[str, bytes], tuple[int, Any]]
+) -> EncodedRow:
     missing = [name for name in READS if name not in row]
     if missing:
         raise DataError(f"The columns {missing} are missing", mend="Load the data with hf_mbdc.load_dataset.")
-    words = word_ranges(row["context"], row["words"], row["id"])
     boxes = np.asarray(row["boxes"], dtype=np.int64).reshape(-1, 4)
-    if len(boxes) not in (0, len(words)):
+    if len(boxes) not in (0, len(row["words"])):
         raise DataError(
-            f"{len(words)} words have {len(boxes)} boxes", id=row["id"], mend="Give one box per word, or none at all."
+            f"{len(row['words'])} words have {len(boxes)} boxes",
+            id=row["id"],
+            mend="Give one box per word, or none at all.",
         )
-    windows = encoder.encode(row["question"], row["context"], words, boxes)
+    key = row["context"], boxes.tobytes()
+    if key not in documents:
+        words = word_ranges(row["context"], row["words"], row["id"])
+        documents[key] = len(documents), encoder.encode_document(row["context"], words, boxes)
+    number, document = documents[key]
+    windows = encoder.encode(row["question"], document)
     spans = [(c["start"], c["end"]) for c in row.get("candidates") or []]
     candidates = locate_spans(windows, spans, encoder.max_answer_tokens)
     unanswerable, answer, left_out = _label(row, windows, encoder.max_answer_tokens)
-    return EncodedRow(row["id"], tuple(windows), candidates, answer, unanswerable, left_out)
+    return EncodedRow(row["id"], number, tuple(windows), candidates, answer, unanswerable, left_out)
 
 
 def _label(row: Mapping[str, Any], windows: list[Window], longest: int) -> tuple[bool, np.ndarray, str | None]:
@@ -171,6 +195,14 @@ def make_windows(
         before[np.flatnonzero(before)[-max_answer_tokens:]] = False
         here[np.flatnonzero(here)[:kept]] = False
     return [Window(*window) for window in zip(inputs, offsets, starts, strict=True)]
+
+
+def pad(arrays: Sequence[np.ndarray], value: int) -> np.ndarray:
+    """Stacks arrays of different first dimension, with `value` behind the shorter ones."""
+    padded = np.full((len(arrays), max(map(len, arrays)), *arrays[0].shape[1:]), value, dtype=arrays[0].dtype)
+    for place, array in zip(padded, arrays, strict=True):
+        place[: len(array)] = array
+    return padded
 
 
 def locate_spans(windows: Sequence[Window], spans: Sequence[tuple[int, int]], max_answer_tokens: int) -> np.ndarray:

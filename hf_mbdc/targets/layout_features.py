@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import zlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_mbdc.targets.encoding import Window, make_windows
+from hf_mbdc.targets.encoding import Window, make_windows, pad
 
 if TYPE_CHECKING:
     from hf_mbdc.targets.layout_span import LayoutSpanConfig
@@ -64,48 +66,65 @@ class LayoutSpanEncoder:
     """The featuriser of `LayoutSpanForQuestionAnswering`.
 
     Each token has hashed ids of its lower-cased text (`input_ids`), its shape (`shape_ids`) and its character trigrams
-    (`trigram_ids`, a bag), its place in line and word (`place_ids`), its box (`bbox`, 0–1000, of its part of the word)
-    and its segment (`token_type_ids`: 0 null token and question, 1 document).
+    (`trigram_ids`, a bag); document tokens also their place in line and word (`place_ids`) and a box (`bbox`, 0–1000,
+    the token's part of its word's). Documents and questions are inputs of their own, so that a document is read once
+    for all its questions in a batch.
     """
+
+    shares_documents = True
 
     def __init__(self, config: LayoutSpanConfig) -> None:
         self.config = config
         self.max_answer_tokens = config.max_answer_tokens
-        self.padding = dict.fromkeys(
-            ("input_ids", "shape_ids", "trigram_ids", "place_ids", "bbox", "token_type_ids", "attention_mask"), 0
-        )
         self._known: dict[str, tuple[int, int, list[int]]] = {}
-        self._document: tuple[str, bytes, dict[str, np.ndarray], np.ndarray] | None = None
 
-    def encode(self, question: str, context: str, words: np.ndarray, boxes: np.ndarray) -> list[Window]:
+    def encode_document(self, context: str, words: np.ndarray, boxes: np.ndarray) -> list[Window]:
         """See `hf_mbdc.targets.encoding.Encoder`."""
-        tokens = tokenize(question)[0][: self.config.max_question_tokens]
-        head = self._features([NULL_TOKEN, *tokens])
-        body, offsets = self._body(context, words, boxes)
-        room = self.config.max_length - len(head["input_ids"])
+        tokens, offsets = tokenize(context)
+        features = self._features(tokens)
+        features["place_ids"] = _places(context, offsets)
+        features["bbox"] = np.zeros((len(tokens), 4), dtype=np.int64)
+        if len(boxes) and len(tokens):
+            features["bbox"] = token_boxes(offsets, words, boxes)
+        null = self._features([NULL_TOKEN]) | {"place_ids": np.zeros(1, np.int64), "bbox": np.zeros((1, 4), np.int64)}
+        room = self.config.max_length - 1
         overlap = self.max_answer_tokens + room // 8  # room // 8: what the first own token of a window sees before it
         inputs, ranges = [], []
         for first in range(0, max(1, len(offsets) - overlap), room - overlap):
             part = slice(first, first + room)
-            inputs.append(_join(head, {name: value[part] for name, value in body.items()}))
-            outside = np.full((len(head["input_ids"]), 2), -1, dtype=np.int64)
-            ranges.append(np.concatenate([outside, offsets[part]]))
+            inputs.append({name: np.concatenate([null[name], features[name][part]]) for name in features})
+            ranges.append(np.concatenate([[[-1, -1]], offsets[part]]))
         return make_windows(inputs, ranges, overlap, self.max_answer_tokens)
+
+    def encode(self, question: str, document: list[Window]) -> list[Window]:
+        """See `hf_mbdc.targets.encoding.Encoder`."""
+        tokens = [NULL_TOKEN, *tokenize(question)[0][: self.config.max_question_tokens]]  # never empty
+        asked = {f"question_{name}": values for name, values in self._features(tokens).items()}
+        return [dataclasses.replace(window, inputs={**window.inputs, **asked}) for window in document]
+
+    def collate(self, windows: Sequence[Window]) -> dict[str, np.ndarray]:
+        """Documents (d, n), questions (windows, q), and `document_index` (windows,), the document of each question."""
+        places: dict[int, int] = {}
+        # Windows of one document hold the same arrays, see `encode_document`.
+        index = [places.setdefault(id(window.inputs["input_ids"]), len(places)) for window in windows]
+        documents = [windows[index.index(place)].inputs for place in range(len(places))]
+        questions = [window.inputs for window in windows]
+        names = documents[0].keys()
+        return {
+            name: pad([inputs[name] for inputs in (questions if name.startswith("question_") else documents)], 0)
+            for name in names
+        } | {"document_index": np.array(index)}
 
     def _features(self, tokens: list[str]) -> dict[str, np.ndarray]:
         known = self._known
-        rows = []
-        for token in tokens:
-            if token not in known:
-                known[token] = self._token_features(token)
-            rows.append(known[token])
+        for token in set(tokens) - known.keys():
+            known[token] = self._token_features(token)
+        rows = [known[token] for token in tokens]
         n = len(rows)
         return {
             "input_ids": np.fromiter((row[0] for row in rows), np.int64, n),
             "shape_ids": np.fromiter((row[1] for row in rows), np.int64, n),
             "trigram_ids": np.array([row[2] for row in rows], dtype=np.int64).reshape(n, self.config.max_trigrams),
-            "place_ids": np.zeros(n, dtype=np.int64),
-            "bbox": np.zeros((n, 4), dtype=np.int64),
         }
 
     def _token_features(self, token: str) -> tuple[int, int, list[int]]:
@@ -115,27 +134,6 @@ class LayoutSpanEncoder:
         trigrams = trigrams[: config.max_trigrams]
         trigrams += [0] * (config.max_trigrams - len(trigrams))
         return _bucket(lower, config.word_buckets), _bucket(shape(token), config.shape_buckets), trigrams
-
-    def _body(self, context: str, words: np.ndarray, boxes: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        # All questions of a document follow each other: its features are made once.
-        layout = boxes.tobytes()
-        if self._document is None or self._document[:2] != (context, layout):
-            tokens, offsets = tokenize(context)
-            body = self._features(tokens)
-            body["place_ids"] = _places(context, offsets)
-            if len(boxes) and len(offsets):
-                body["bbox"] = token_boxes(offsets, words, boxes)
-            self._document = context, layout, body, offsets
-        return self._document[2:]
-
-
-def _join(head: dict[str, np.ndarray], body: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    before, behind = len(head["input_ids"]), len(body["input_ids"])
-    return {
-        **{name: np.concatenate([head[name], body[name]]) for name in head},
-        "token_type_ids": np.repeat([0, 1], [before, behind]),
-        "attention_mask": np.ones(before + behind, dtype=np.int64),
-    }
 
 
 def _places(context: str, offsets: np.ndarray) -> np.ndarray:

@@ -24,9 +24,9 @@ from transformers.modeling_utils import PreTrainedModel
 DX_BUCKETS, DY_BUCKETS, ORDER_BUCKETS = 6, 8, 8  # on each side of 0
 DX_CLASSES, DY_CLASSES, ORDER_CLASSES = (2 * buckets + 1 for buckets in (DX_BUCKETS, DY_BUCKETS, ORDER_BUCKETS))
 PAGE, MAX_ORDER = 1000, 200
-# Question and padding tokens are put so far from the page that Δx alone tells them: document → question is below −PAGE,
-# question → document between PAGE and PADDING_X − QUESTION_X, anything → padding above.
-QUESTION_X, PADDING_X = 2001, 8000
+# The null token and padding are put so far from the page that Δx alone tells them: document → null is below −PAGE,
+# null → document between PAGE and PADDING_X − NULL_X, anything → padding above.
+NULL_X, PADDING_X = 2001, 8000
 NEVER = -1e4
 
 
@@ -37,11 +37,13 @@ class LayoutSpanConfig(PretrainedConfig):
         word_buckets, shape_buckets, trigram_buckets: sizes of the hashed embeddings.
         max_trigrams: character trigrams kept of a token.
         coordinate_bins: bins of the absolute box embeddings.
-        hidden_size, num_hidden_layers, num_attention_heads, intermediate_size: of the transformer.
+        hidden_size, num_attention_heads, intermediate_size: of the transformer.
+        num_hidden_layers: layers that read the document, once for all its questions.
+        num_joint_layers: layers behind the question, for each of its rows.
         dropout: of the residual branches.
         word_dropout, trigram_dropout: share of document tokens whose word, or trigrams, are hidden while training.
         box_jitter: boxes are scaled and moved by up to this share of the page while training.
-        max_length: tokens of question and window together.
+        max_length: tokens of a window.
         max_question_tokens: a longer question is cut.
         max_answer_tokens: the longest span that is decoded.
     """
@@ -55,6 +57,7 @@ class LayoutSpanConfig(PretrainedConfig):
     coordinate_bins: int = 32
     hidden_size: int = 64
     num_hidden_layers: int = 3
+    num_joint_layers: int = 0
     num_attention_heads: int = 4
     intermediate_size: int = 128
     dropout: float = 0.1
@@ -67,27 +70,28 @@ class LayoutSpanConfig(PretrainedConfig):
     max_answer_tokens: int = 80
 
 
-def token_relations(bbox: Tensor, document: Tensor, attention_mask: Tensor) -> Tensor:
+def token_relations(bbox: Tensor, known: Tensor) -> Tensor:
     """The relation of every two tokens as one number: an index into the tables of `_RelativeBias`.
 
-    A relation is a class of Δx (or: to a question token, from one, to padding) with a class of Δy and one of the
+    A relation is a class of Δx (or: to the null token, from it, to padding) with a class of Δy and one of the
     distance in reading order. Distances are integers, so classes are looked up, several times faster than computed.
 
     Args:
         bbox: (batch, n, 4) integers.
-        document, attention_mask: (batch, n).
+        known: (batch, n) bool, False for padding. Position 0 is the null token.
 
     Returns:
-        (batch · n · n,).
+        (batch, n · n).
     """
     dx_class, dy_class, order_class = _class_tables(bbox.device)
     x, y = (bbox[..., 0] + bbox[..., 2]) // 2, (bbox[..., 1] + bbox[..., 3]) // 2
-    x = torch.where(document, x, -QUESTION_X).masked_fill(attention_mask == 0, PADDING_X)
-    dx = (x[:, None] - x[:, :, None]).clamp_(-QUESTION_X, PADDING_X) + QUESTION_X
+    x = x.masked_fill(~known, PADDING_X)
+    x[:, 0] = -NULL_X
+    dx = (x[:, None] - x[:, :, None]).clamp_(-NULL_X, PADDING_X) + NULL_X
     dy = y[:, None] - y[:, :, None] + PAGE
     index = torch.arange(x.shape[1], device=x.device)
     order = (index[None] - index[:, None]).clamp_(-MAX_ORDER, MAX_ORDER) + MAX_ORDER
-    return (dx_class[dx] + dy_class[dy] + order_class[order]).flatten()
+    return (dx_class[dx] + dy_class[dy] + order_class[order]).flatten(1)
 
 
 # Not buffers of a module: `from_pretrained` builds on the meta device and leaves unsaved buffers uninitialised.
@@ -105,15 +109,15 @@ class _RelativeBias(nn.Module):
         super().__init__()
         self.page = nn.Parameter(torch.zeros(heads, DX_CLASSES, DY_CLASSES))
         self.order = nn.Parameter(torch.zeros(heads, ORDER_CLASSES))
-        self.question = nn.Parameter(torch.zeros(heads, 2))  # to, from
+        self.null = nn.Parameter(torch.zeros(heads, 2))  # to, from
 
     def forward(self, relations: Tensor) -> Tensor:
-        """(batch · n · n,) → (heads, batch · n · n)."""
+        """(batch, n · n) → (heads, batch · n · n)."""
         near = self.page[..., None] + self.order[:, None, None]
-        question = self.question[..., None, None].expand(-1, -1, DY_CLASSES, ORDER_CLASSES)
+        null = self.null[..., None, None].expand(-1, -1, DY_CLASSES, ORDER_CLASSES)
         padding = near.new_full((near.shape[0], 1, DY_CLASSES, ORDER_CLASSES), NEVER)
         # Heads first: as rows of an `nn.Embedding` this takes three times as long, most of it in the gradient.
-        return torch.cat([near, question, padding], 1).flatten(1).index_select(1, relations)
+        return torch.cat([near, null, padding], 1).flatten(1).index_select(1, relations.flatten())
 
 
 class _Layer(nn.Module):
@@ -127,7 +131,7 @@ class _Layer(nn.Module):
         self.mlp_in, self.mlp_out = nn.Linear(hidden, inner), nn.Linear(inner, hidden)
 
     def forward(self, x: Tensor, relations: Tensor) -> Tensor:
-        """x: (batch, n, hidden); relations: (batch · n · n,)."""
+        """x: (batch, n, hidden); relations: (batch, n · n)."""
         x = x + nn.functional.dropout(self._attend(self.attention_norm(x), relations), self.dropout, self.training)
         mlp = self.mlp_out(nn.functional.gelu(self.mlp_in(self.mlp_norm(x))))
         return x + nn.functional.dropout(mlp, self.dropout, self.training)
@@ -161,22 +165,51 @@ def _classes(buckets: int, first: float, last: int) -> Tensor:
 
 
 def _dx_classes() -> Tensor:
-    """Class of each Δx from −QUESTION_X to PADDING_X: DX_CLASSES, then to question, from question, to padding."""
-    dx = torch.arange(-QUESTION_X, PADDING_X + 1)
+    """Class of each Δx from −NULL_X to PADDING_X: DX_CLASSES, then to null, from null, to padding."""
+    dx = torch.arange(-NULL_X, PADDING_X + 1)
     near = signed_log_bucket(dx.clamp(-PAGE, PAGE), DX_BUCKETS, 20, PAGE)
     classes = torch.where(dx < -PAGE, DX_CLASSES, torch.where(dx > PAGE, DX_CLASSES + 1, near))
-    return classes.masked_fill(dx > PADDING_X - QUESTION_X, DX_CLASSES + 2)
+    return classes.masked_fill(dx > PADDING_X - NULL_X, DX_CLASSES + 2)
+
+
+class _Question(nn.Module):
+    """Makes document tokens depend on the question: each attends to the question's tokens, and what it finds scales and
+    shifts it (FiLM, Perez et al. 2018, https://arxiv.org/abs/1709.07871, here per token).
+    """
+
+    def __init__(self, config: LayoutSpanConfig) -> None:
+        super().__init__()
+        hidden, inner = config.hidden_size, config.intermediate_size
+        self.dropout = config.dropout
+        self.query, self.key = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
+        self.value, self.film = nn.Linear(hidden, hidden), nn.Linear(hidden, 2 * hidden)
+        self.mlp_norm = nn.LayerNorm(hidden)
+        self.mlp_in, self.mlp_out = nn.Linear(hidden, inner), nn.Linear(inner, hidden)
+
+    def forward(self, x: Tensor, question: Tensor, known: Tensor) -> Tensor:
+        """x: (rows, n, hidden); question: (rows, q, hidden); known: (rows, q) bool → (rows, n, hidden)."""
+        never = torch.zeros_like(known, dtype=x.dtype).masked_fill(~known, NEVER)
+        scores = self.query(x) @ self.key(question).transpose(1, 2) * x.shape[-1] ** -0.5 + never[:, None]
+        # The question's values go through the wide maps before they are mixed: q tokens are few, n are many.
+        scale, shift = (torch.softmax(scores, -1) @ self.film(nn.functional.gelu(self.value(question)))).chunk(2, -1)
+        x = x * (1 + scale) + shift
+        mlp = self.mlp_out(nn.functional.gelu(self.mlp_in(self.mlp_norm(x))))
+        return x + nn.functional.dropout(mlp, self.dropout, self.training)
 
 
 class LayoutSpanForQuestionAnswering(PreTrainedModel):
     """Start and end of the answer to a question in a document with layout; position 0 is "no answer".
 
     Example:
+        >>> from hf_mbdc.targets.layout_features import LayoutSpanEncoder
+        >>> import numpy as np
         >>> model = LayoutSpanForQuestionAnswering(LayoutSpanConfig())
-        >>> ids = torch.ones(1, 5, dtype=torch.long)
-        >>> model(input_ids=ids, shape_ids=ids, trigram_ids=ids[..., None], place_ids=ids,
-        ...       bbox=torch.zeros(1, 5, 4), token_type_ids=ids).start_logits.shape
-        torch.Size([1, 5])
+        >>> encoder = LayoutSpanEncoder(model.config)
+        >>> document = encoder.encode_document("TOTAL 9.00", np.array([[0, 5], [6, 10]]), np.zeros((0, 4)))
+        >>> windows = [encoder.encode(question, document)[0] for question in ("Total?", "Which date?")]
+        >>> inputs = {name: torch.from_numpy(values) for name, values in encoder.collate(windows).items()}
+        >>> inputs["input_ids"].shape, model(**inputs).start_logits.shape
+        (torch.Size([1, 3]), torch.Size([2, 3]))
     """
 
     config_class = LayoutSpanConfig
@@ -191,8 +224,10 @@ class LayoutSpanForQuestionAnswering(PreTrainedModel):
         self.trigrams = nn.EmbeddingBag(config.trigram_buckets, hidden, mode="sum", padding_idx=0)
         self.places = nn.Embedding(9, hidden)
         self.x, self.y, self.height = (nn.Embedding(bins, hidden) for _ in range(3))
-        self.embedding_norm, self.final_norm = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
+        self.embedding_norm, self.question_norm, self.final_norm = (nn.LayerNorm(hidden) for _ in range(3))
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.num_hidden_layers))
+        self.question = _Question(config)
+        self.joint_layers = nn.ModuleList(_Layer(config) for _ in range(config.num_joint_layers))
         self.spans = nn.Linear(hidden, 2)
         self.post_init()
 
@@ -209,48 +244,58 @@ class LayoutSpanForQuestionAnswering(PreTrainedModel):
         trigram_ids: Tensor,
         place_ids: Tensor,
         bbox: Tensor,
-        token_type_ids: Tensor,
-        attention_mask: Tensor | None = None,
+        question_input_ids: Tensor,
+        question_shape_ids: Tensor,
+        question_trigram_ids: Tensor,
+        document_index: Tensor | None = None,
         **_: Any,
     ) -> QuestionAnsweringModelOutput:
-        """All (batch, n), but `trigram_ids` (batch, n, t) and `bbox` (batch, n, 4). Made by `LayoutSpanEncoder`."""
-        document = token_type_ids == 1
+        """Logits (rows, n) of `LayoutSpanEncoder.collate`'s inputs; 0 is padding everywhere.
+
+        Args:
+            input_ids, shape_ids, place_ids: (documents, n).
+            trigram_ids: (documents, n, t).
+            bbox: (documents, n, 4), 0–1000; all 0 for a token without a box.
+            question_input_ids, question_shape_ids: (rows, q).
+            question_trigram_ids: (rows, q, t).
+            document_index: (rows,) the document of each question; the one with the same number by default.
+        """
+        known, asked = input_ids != 0, question_input_ids != 0
         if self.training:
-            input_ids, trigram_ids = self._hide(input_ids, trigram_ids, document)
-            bbox = self._move(bbox)
-        x = self._embed(input_ids, shape_ids, trigram_ids, place_ids, bbox, document)
+            input_ids, trigram_ids, bbox = self._disturb(input_ids, trigram_ids, bbox)
+        x = self._embed(input_ids, shape_ids, trigram_ids) + self.places(place_ids) + self._embed_boxes(bbox)
         x = nn.functional.dropout(self.embedding_norm(x), self.config.dropout, self.training)
-        known = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        relations = token_relations(bbox, document, known)
+        relations = token_relations(bbox, known)
         for layer in self.layers:
+            x = layer(x, relations)
+        question = self.question_norm(self._embed(question_input_ids, question_shape_ids, question_trigram_ids))
+        if document_index is not None:
+            x, relations = x[document_index], relations[document_index] if self.joint_layers else relations
+        x = self.question(x, question, asked)
+        for layer in self.joint_layers:
             x = layer(x, relations)
         start, end = self.spans(self.final_norm(x)).unbind(-1)
         return QuestionAnsweringModelOutput(start_logits=start, end_logits=end)
 
-    def _hide(self, input_ids: Tensor, trigram_ids: Tensor, document: Tensor) -> tuple[Tensor, Tensor]:
-        words = document & (torch.rand(input_ids.shape, device=input_ids.device) < self.config.word_dropout)
-        trigrams = document & (torch.rand(input_ids.shape, device=input_ids.device) < self.config.trigram_dropout)
-        return input_ids.masked_fill(words, 0), trigram_ids.masked_fill(trigrams[..., None], 0)
+    def _disturb(self, input_ids: Tensor, trigram_ids: Tensor, bbox: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Hides words and trigrams of some tokens; scales and shifts each page a little."""
+        draw = torch.rand(2, *input_ids.shape, device=bbox.device)
+        input_ids = input_ids.masked_fill(draw[0] < self.config.word_dropout, 0)
+        trigram_ids = trigram_ids.masked_fill((draw[1] < self.config.trigram_dropout)[..., None], 0)
+        scale, shift = self.config.box_jitter * (2 * torch.rand(2, len(bbox), 1, 2, device=bbox.device) - 1)
+        moved = (bbox * (1 + scale.repeat(1, 1, 2)) + PAGE * shift.repeat(1, 1, 2)).clamp(0, PAGE).round().long()
+        return input_ids, trigram_ids, moved * bbox.any(-1, keepdim=True)
 
-    def _move(self, bbox: Tensor) -> Tensor:
-        """Scales and shifts each page a little; tokens without a box keep none."""
-        draw = self.config.box_jitter * (2 * torch.rand(2, bbox.shape[0], 1, 2, device=bbox.device) - 1)
-        scale, shift = draw.repeat(1, 1, 1, 2)
-        return (bbox * (1 + scale) + PAGE * shift).clamp(0, PAGE).round().long() * bbox.any(-1, keepdim=True)
+    def _embed(self, input_ids: Tensor, shape_ids: Tensor, trigram_ids: Tensor) -> Tensor:
+        trigrams = self.trigrams(trigram_ids.flatten(0, 1)).view(*input_ids.shape, -1)
+        return self.words(input_ids) + self.shapes(shape_ids) + trigrams
 
-    def _embed(
-        self, input_ids: Tensor, shape_ids: Tensor, trigram_ids: Tensor, place_ids: Tensor, bbox: Tensor, doc: Tensor
-    ) -> Tensor:
-        batch, n = input_ids.shape
+    def _embed_boxes(self, bbox: Tensor) -> Tensor:
         bins = self.config.coordinate_bins
-        trigrams = self.trigrams(trigram_ids.view(batch * n, -1)).view(batch, n, -1)
-        x = self.words(input_ids) + self.shapes(shape_ids) + trigrams + self.places(place_ids)
         left, top, right, bottom = bbox.unbind(-1)
-        x_bins = torch.stack([left, right]) * bins // PAGE
-        y_bin = (top + bottom) * bins // (2 * PAGE)
-        height = (bottom - top).clamp(0, 100) * bins // 100
-        where = self.x(x_bins).sum(0) + self.y(y_bin) + self.height(height)
-        return x + where * (doc & bbox.any(-1))[..., None]
+        x = self.x(left * bins // PAGE) + self.x(right * bins // PAGE) + self.y((top + bottom) * bins // (2 * PAGE))
+        x = x + self.height((bottom - top).clamp(0, 100) * bins // 100)
+        return x * bbox.any(-1, keepdim=True)
 
 
 AutoConfig.register(LayoutSpanConfig.model_type, LayoutSpanConfig, exist_ok=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import random
 import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from hf_mbdc.errors import TrainingError
 from hf_mbdc.targets.batches import collate
 from hf_mbdc.targets.objective import labelled_spans, span_loss, span_scores
+from hf_mbdc.training.order import epoch_batches
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from hf_mbdc.training.config import TrainingConfig
 
 CHECKPOINT = "checkpoint"
-POOL = 16  # batches whose rows are sorted by length together, so that batches need little padding
+BETAS = (0.9, 0.98)
 
 
 @dataclass
@@ -38,7 +39,16 @@ class TrainingState:
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
     epoch_losses: list[float] = field(default_factory=list)
-    epoch_loss_sum: float = 0.0
+    open_losses: list[float] = field(default_factory=list)  # of the epoch that is not at its end
+
+    def count(self, rows: Sequence[EncodedRow], loss: float, *, ends_epoch: bool) -> None:
+        """One step was done."""
+        self.step += 1
+        self.tokens += sum(len(window.offsets) for row in rows for window in row.windows)
+        self.open_losses.append(loss)
+        if ends_epoch:
+            self.epoch_losses.append(sum(self.open_losses) / len(self.open_losses))
+            self.open_losses = []
 
 
 def train(
@@ -66,30 +76,41 @@ def train(
     used = [row for row in rows if row.left_out is None]
     if not used:
         raise TrainingError("There is no row to train on", reasons=dict(Counter(row.left_out for row in rows)))
-    per_epoch = -(-len(used) // (config.batch_size * accelerator.num_processes))
-    steps = per_epoch * config.epochs
-    optimizer = torch.optim.AdamW(parameter_groups(target.model, config.weight_decay), betas=(0.9, 0.98), fused=True)
+    epochs = [_epoch(used, config, target, epoch, accelerator) for epoch in range(config.epochs)]
+    batches = [batch for epoch in epochs for batch in epoch]
+    last_steps = dict.fromkeys(itertools.accumulate(map(len, epochs)))
+    optimizer = torch.optim.AdamW(parameter_groups(target.model, config.weight_decay), betas=BETAS, fused=True)
     model, optimizer = accelerator.prepare(target.model, optimizer)
     state = _resume(accelerator, output_dir) if resume else TrainingState()
     clock = Clock(state, checkpoint_seconds)
     model.train()
-    with Progress(output_dir, steps, state.step, accelerator.is_main_process) as progress:
-        for epoch in range(state.step // per_epoch, config.epochs):
-            batches = epoch_batches(used, config, epoch, accelerator.process_index, accelerator.num_processes)
-            for batch_rows in list(batches)[state.step - epoch * per_epoch :]:
-                rate = learning_rate(state.step, steps, config)
-                loss = _step(model, optimizer, batch_rows, target, config, accelerator, rate, state.step / steps)
-                state.step += 1
-                state.tokens += sum(len(window.offsets) for row in batch_rows for window in row.windows)
-                state.epoch_loss_sum += loss
-                if state.step % per_epoch == 0:
-                    state.epoch_losses.append(state.epoch_loss_sum / per_epoch)
-                    state.epoch_loss_sum = 0.0
-                progress.advance(state.step, loss)
-                if clock.due(accelerator):
-                    _save(accelerator, output_dir, clock.stamp())
+    with Progress(output_dir, len(batches), state.step, accelerator.is_main_process) as progress:
+        for batch in batches[state.step :]:
+            part = [used[index] for index in batch]
+            rate = learning_rate(state.step, len(batches), config)
+            best_only = config.objective == "hard_em" and state.step >= config.marginal_fraction * len(batches)
+            loss = _step(model, optimizer, part, target, config, accelerator, rate, best_only)
+            state.count(part, loss, ends_epoch=state.step + 1 in last_steps)
+            progress.advance(state.step, loss)
+            if clock.due(accelerator):
+                _save(accelerator, output_dir, clock.stamp())
     clock.stamp()
     return state
+
+
+def _epoch(
+    rows: Sequence[EncodedRow], config: TrainingConfig, target: Target, epoch: int, accelerator: Accelerator
+) -> list[list[int]]:
+    """The batches of this process."""
+    batches = epoch_batches(
+        rows,
+        config.batch_size,
+        seed=config.seed,
+        epoch=epoch,
+        together=target.encoder.shares_documents,
+        processes=accelerator.num_processes,
+    )
+    return batches[accelerator.process_index :: accelerator.num_processes]
 
 
 def _step(
@@ -100,15 +121,15 @@ def _step(
     config: TrainingConfig,
     accelerator: Accelerator,
     rate: float,
-    done: float,
+    best_only: bool,
 ) -> float:
     spans = [labelled_spans(row, config.objective) for row in rows]
-    batch = collate(rows, spans, target.encoder.padding).to(accelerator.device)
+    batch = collate(rows, spans, target.encoder).to(accelerator.device)
     for group in optimizer.param_groups:
         group["lr"] = rate
     outputs = model(**batch.inputs)
     scores = span_scores(outputs.start_logits, outputs.end_logits, batch, target.encoder.max_answer_tokens)
-    loss = span_loss(scores, batch, best_only=config.objective == "hard_em" and done >= config.marginal_fraction)
+    loss = span_loss(scores, batch, best_only=best_only)
     optimizer.zero_grad(set_to_none=True)
     accelerator.backward(loss)
     accelerator.clip_grad_norm_(model.parameters(), config.max_grad_norm)
@@ -138,29 +159,6 @@ def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
     """
     warm = max(1, round(config.warmup * steps))
     return config.learning_rate * min((step + 1) / warm, (steps - step) / max(1, steps - warm))
-
-
-def epoch_batches(
-    rows: Sequence[EncodedRow], config: TrainingConfig, epoch: int, process: int = 0, processes: int = 1
-) -> Iterator[list[EncodedRow]]:
-    """The batches of one epoch and process, in an order that depends on seed and epoch only.
-
-    Rows are shuffled, sorted by length within pools of a few batches, and the batches shuffled again. With several
-    processes some rows are repeated, so that each has the same number of batches of the same size.
-    """
-    draw = random.Random(f"{config.seed}:{epoch}")
-    order = draw.sample(range(len(rows)), len(rows))
-    size = config.batch_size
-    if processes > 1:
-        order += order[: -len(order) % (size * processes)] * 1
-        while len(order) % (size * processes):
-            order += order[: -len(order) % (size * processes)]
-    pools = [order[i : i + POOL * size] for i in range(0, len(order), POOL * size)]
-    order = [index for pool in pools for index in sorted(pool, key=lambda i: rows[i].length)]
-    batches = [order[i : i + size] for i in range(0, len(order), size)]
-    draw.shuffle(batches)
-    for batch in batches[process::processes]:
-        yield [rows[index] for index in batch]
 
 
 class Clock:

@@ -28,7 +28,7 @@ def predict(target: Target, rows: Sequence[EncodedRow], device: torch.device | s
     model = target.model.to(device).eval()
     for indices in _batches(rows):
         part = [rows[index] for index in indices]
-        batch = collate(part, [row.candidates for row in part], target.encoder.padding).to(torch.device(device))
+        batch = collate(part, [row.candidates for row in part], target.encoder).to(torch.device(device))
         with torch.inference_mode():
             outputs = model(**batch.inputs)
             scores = span_scores(outputs.start_logits, outputs.end_logits, batch, target.encoder.max_answer_tokens)
