@@ -1,8 +1,8 @@
 """`hf-mbdc`: every command is a public function with the same name and options.
 
 Nothing heavy is imported before a command runs, so that `--help` and shell completion answer at once. Errors of this
-package are printed without a traceback (`--debug` shows it) and exit with 1; wrong usage exits with 2; a run whose
-candidate was not accepted exits with 0, because refusing is a result.
+package are printed without a traceback (`--debug` shows it) and exit with 1, unforeseen ones with 70; wrong usage exits
+with 2; an interrupt with 130. A run whose candidate was not accepted exits with 0, because refusing is a result.
 """
 
 from __future__ import annotations
@@ -138,18 +138,18 @@ def diff(
 
 
 def main() -> None:
-    """The entry point: runs the command and turns the package's errors into one readable line."""
-    debug = "--debug" in sys.argv
+    """The entry point: runs the command, and turns an error into one readable line unless `--debug` is given."""
+    if "--debug" in sys.argv:
+        app()
+        return
     try:
         app()
     except MbdcError as error:
-        if debug:
-            raise
         _print_error(str(error))
         sys.exit(1)
-    except KeyboardInterrupt:
-        _print_error("Interrupted. What was trained is kept: the same command goes on from there.")
-        sys.exit(130)
+    except Exception as error:
+        _print_error(f"{type(error).__name__}: {error}. This was not foreseen; --debug before the command shows where.")
+        sys.exit(70)  # EX_SOFTWARE of sysexits.h
 
 
 def _print_error(text: str) -> None:

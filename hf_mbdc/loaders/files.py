@@ -15,7 +15,7 @@ from hf_mbdc.errors import DataError
 
 def open_folder(data_dir: str | None, loader: str, layout: str) -> Path:
     """The data set's folder (or file), once it is known to exist."""
-    mend = f"Give data_dir=…, the path of {layout}."
+    mend = f"Give data_dir=… (--data-dir), the path of {layout}."
     if data_dir is None:
         raise DataError(f"The loader {loader!r} reads local files and got no data_dir", mend=mend)
     folder = Path(data_dir).expanduser()
