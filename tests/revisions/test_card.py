@@ -208,7 +208,7 @@ def test_nothing_from_data_breaks_the_card(texts: list[str]) -> None:
         files = render(record, [read("receipts_v1")], FOREIGN)
     text = files["README.md"].decode()
     check_tables(text)
-    assert raw_html(text.partition(BEGIN)[2].partition(END)[0]) == [
+    assert raw_html(text.partition(BEGIN)[2].rpartition(END)[0]) == [
         "<details>",
         "<summary>",
         "</summary>",
