@@ -15,7 +15,7 @@ from loopback_hub import LoopbackHub
 from hf_mbdc.errors import RepositoryError, RevisionNotFoundError, StaleParentError
 from hf_mbdc.revisions.folder import FolderRepository
 from hf_mbdc.revisions.hub import HubRepository
-from hf_mbdc.revisions.repository import Repository, check_repo_id, open_repository, order_tags
+from hf_mbdc.revisions.repository import Repository, check_repo_id, find_short, open_repository, order_tags
 
 ID = "me/receipts"
 
@@ -74,10 +74,12 @@ def test_history_is_newest_first(repository: Repository) -> None:
 
 
 def test_tree_is_exactly_the_files(repository: Repository) -> None:
-    first = repository.commit(ID, {"a": b"1", "b/c": b"2", "b/d": b"3"}, parent=None, message="One")
-    second = repository.commit(ID, {"a": b"1", "b/d": b"4", "e": b"5"}, parent=first, message="Two")
-    assert files_of(repository.snapshot(ID, second)) == {"a": b"1", "b/d": b"4", "e": b"5"}
-    assert files_of(repository.snapshot(ID, first)) == {"a": b"1", "b/c": b"2", "b/d": b"3"}
+    one = {"a": b"1", "b/c": b"2", "b/d": b"3", "large.bin": b"6"}
+    two = {"a": b"1", "b/d": b"4", "e": b"5", "large.bin": b"7"}
+    first = repository.commit(ID, one, parent=None, message="One")
+    second = repository.commit(ID, two, parent=first, message="Two")
+    assert files_of(repository.snapshot(ID, second)) == two
+    assert files_of(repository.snapshot(ID, first)) == one
 
 
 def test_a_file_becomes_a_folder_and_back(repository: Repository) -> None:
@@ -338,6 +340,14 @@ def test_suggested_repo_id() -> None:
         check_repo_id("receipts 2024")
     with pytest.raises(RepositoryError, match=r"'datasets-me/x'|'me/x'"):
         check_repo_id("datasets/me/x")
+
+
+def test_short_sha_of_several_commits() -> None:
+    shas = ["abcdef0" + "1" * 33, "abcdef0" + "2" * 33, "b" * 40]
+    assert find_short("abcdef01", shas, ID) == shas[0]
+    assert find_short("ccccccc", shas, ID) is None
+    with pytest.raises(RevisionNotFoundError, match=r"more characters: abcdef011111, abcdef022222\."):
+        find_short("abcdef0", shas, ID)
 
 
 def test_order_tags() -> None:
