@@ -21,9 +21,10 @@ ALLOWED = {
     "records": set(),
     "progress": set(),
     "transforms": BASE,
-    "approaches": BASE | {"transforms"},
-    "targets": BASE | {"transforms", "approaches"},
-    "training": BASE | {"transforms", "approaches", "targets", "revisions"},  # content hashes, as keys of its cache
+    "approaches": BASE | {"transforms", "metrics"},
+    "targets": BASE | {"transforms", "metrics", "approaches"},
+    "training": BASE
+    | {"transforms", "metrics", "approaches", "targets", "revisions"},  # content hashes, as keys of its cache
     "loaders": BASE | {"transforms"},
     "generation": BASE,
     "synthesis": BASE | {"transforms", "approaches", "targets", "training", "generation"},

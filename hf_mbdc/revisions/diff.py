@@ -328,7 +328,7 @@ def _moves(splits: Mapping[str, SplitDiff]) -> Iterator[Move]:
 
     for before, source in splits.items():
         for after, target in splits.items():
-            if before == after or not source.removed or not target.added:
+            if not source.removed or not target.added:
                 continue
             ids = source.removed_ids.filter(pc.is_in(source.removed_ids, value_set=target.added_ids))
             if len(ids):

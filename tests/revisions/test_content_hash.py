@@ -186,6 +186,12 @@ def test_chunks_and_indices_do_not_matter_and_every_cell_does(data: list[dict[st
     assert content_hash(Dataset.from_list(changed, features=FEATURES)) != expected
 
 
+@pytest.mark.parametrize("order", [[0, 2, 1, 3], [3, 1], [1, 1, 2], [2, 3], []])
+def test_any_selection_of_rows(order: list[int]) -> None:
+    dataset = concatenate_datasets([table([0, 1]), table([2, 3])])
+    assert content_hash(dataset.select(order)) == content_hash(typed(order, Value("int64")))
+
+
 def test_small_blocks_give_the_same_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     data: dict[str, Any] = {"id": [str(n) for n in range(100)], "boxes": [[[n] * (n % 3)] for n in range(100)]}
     data["deep"] = [{"b.c": n, "b": {"c": -n}} for n in range(100)]  # two leaves that a careless path would mix up

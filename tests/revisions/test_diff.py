@@ -116,6 +116,13 @@ def test_the_kinds_of_columns() -> None:
     }
 
 
+def test_what_lies_hidden_under_a_null_is_not_compared() -> None:
+    mask = pa.array([True])
+    structs = [pa.StructArray.from_arrays([pa.array([value])], names=["s"], mask=mask) for value in (1, 2)]
+    sides = [Dataset(pa.table({"id": [1], "x": struct})) for struct in structs]
+    assert diff(*sides).is_empty
+
+
 def test_an_image_with_another_path_is_the_same() -> None:
     images = [[{"bytes": b"x", "path": path}] for path in ("a.png", None)]
     assert changed_cells(*images, feature=Image()) == 0
@@ -415,4 +422,5 @@ def test_many_rows_in_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = sorted(new["id"][:])
     assert counts(split) == (0, 100, sum(key.endswith("0") for key in kept))
     assert sorted(split.changed_ids.to_pylist()) == [key for key in kept if key.endswith("0")]
+    assert split.columns["x"].changed == split.changed
     assert len(split.columns["x"].examples) == 5
