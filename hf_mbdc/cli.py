@@ -166,8 +166,9 @@ def _show(renderable: Any) -> None:
 
 
 def _next_commands(last: Iteration, repository: str) -> str:
+    revision = last.branch if last.decision.refused else last.version
     where = "" if repository == "./repo" else f" --repository {repository}"
-    return f"\nNext: hf-mbdc show {last.repo_id} {last.version}{where}"
+    return f"\nNext: hf-mbdc show {last.repo_id} {revision}{where}"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import DataError, IntegrityError, RevisionNotFoundError, StaleParentError
-from hf_mbdc.records import Cost, Decision, Iteration, ParentRecord, SplitRecord
+from hf_mbdc.records import CANDIDATES, Cost, Decision, Iteration, ParentRecord, SplitRecord
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from hf_mbdc.revisions.repository import Repository
 
 MANIFEST = "manifest.json"
-CANDIDATES = "candidates"  # the branches of the candidates that were not accepted
 PACKAGES = ("hf-mbdc", "datasets", "transformers", "torch", "accelerate", "pyarrow", "numpy", "rapidfuzz")
 
 
@@ -83,6 +82,7 @@ def draft(
 ) -> Draft:
     """Everything that `publish` would commit, without committing: diff, version, content hash, record."""
     from hf_mbdc.approaches import find_approaches
+    from hf_mbdc.revisions.card import split_card
     from hf_mbdc.revisions.content_hash import content_hash, dataset_hash
     from hf_mbdc.revisions.diff import diff
     from hf_mbdc.revisions.layout import read_rejected
@@ -90,8 +90,9 @@ def draft(
 
     splits = _as_splits(dataset)
     before = parent_of(repo_id, repository, parent)
-    if before is not None and rejected is None:
-        rejected = read_rejected(repository.snapshot(repo_id, before.sha))
+    if before is not None:
+        split_card(_read_card(repo_id, before.sha, repository) or "")  # a broken card is told now, not after training
+        rejected = rejected or read_rejected(repository.snapshot(repo_id, before.sha))
     changes = diff(load(repo_id, before.sha, repository=repository), splits) if before else None
     iteration = Iteration(
         repo_id=repo_id,
@@ -115,9 +116,7 @@ def commit(draft: Draft, repository: Repository) -> Iteration:
     The same content is never written twice: what is there already is returned.
     """
     record = draft.iteration
-    refused = record.decision.verdict in ("reject", "inconclusive")
-    branch = f"{CANDIDATES}/{record.content_hash[:12]}" if refused else "main"
-    if (there := _already_there(record, repository, branch)) is not None:
+    if (there := _already_there(record, repository)) is not None:
         return there
     with tempfile.TemporaryDirectory(prefix="hf-mbdc-") as scratch:
         files = _write_revision(draft, repository, Path(scratch))
@@ -126,8 +125,8 @@ def commit(draft: Draft, repository: Repository) -> Iteration:
             files,
             parent=record.parent.sha if record.parent else None,
             message=f"{record.version}: {record.message}",
-            tag=None if refused else record.version,
-            branch=branch,
+            tag=None if record.decision.refused else record.version,
+            branch=record.branch,
         )
     return dataclasses.replace(_read_manifest(record.repo_id, sha, repository), sha=sha)
 
@@ -261,11 +260,14 @@ def _refused(repo_id: str, repository: Repository) -> list[Iteration]:
     return [item for sha in shas if (item := _find_manifest(repo_id, sha, repository)) is not None]
 
 
-def _already_there(record: Iteration, repository: Repository, branch: str) -> Iteration | None:
-    if branch == "main":
-        there = record.parent is not None and record.parent.content_hash == record.content_hash
-        return _read_manifest(record.repo_id, record.parent.sha, repository) if there and record.parent else None
-    sha = repository.branches(record.repo_id).get(branch)
+def _already_there(record: Iteration, repository: Repository) -> Iteration | None:
+    if record.branch == "main":
+        if record.parent is None or record.parent.content_hash != record.content_hash:
+            return None
+        there = _read_manifest(record.repo_id, record.parent.sha, repository)
+        repository.add_tag(record.repo_id, there.version, record.parent.sha)  # missing after a kill before the tag
+        return there
+    sha = repository.branches(record.repo_id).get(record.branch)
     return _read_manifest(record.repo_id, sha, repository) if sha else None
 
 
@@ -278,11 +280,18 @@ def _write_revision(draft: Draft, repository: Repository, folder: Path) -> dict[
     record = dataclasses.replace(draft.iteration, cost=draft.iteration.cost + stored)
     history, card = [], None
     if record.parent is not None:
-        history = _history(record.repo_id, repository)[::-1]
-        card = repository.read(record.repo_id, record.parent.sha, "README.md").decode()
+        history = log(record.repo_id, repository=repository)[::-1]
+        card = _read_card(record.repo_id, record.parent.sha, repository)
     files: dict[str, bytes | Path] = {**data, MANIFEST: record.to_json().encode()}
     configs = card_configs(draft.dataset, draft.rejected)
     return {**files, **render_card(record, history, existing_card=card, configs=configs)}
+
+
+def _read_card(repo_id: str, sha: str, repository: Repository) -> str | None:
+    try:
+        return repository.read(repo_id, sha, "README.md").decode()
+    except FileNotFoundError:  # a head that others made without a card
+        return None
 
 
 def _find_manifest(repo_id: str, sha: str, repository: Repository) -> Iteration | None:

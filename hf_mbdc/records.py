@@ -13,6 +13,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+CANDIDATES = "candidates"  # the branches of the candidates that were not accepted are below this name
 FORMAT = 1  # of manifest.json; raised when a field changes its meaning
 
 T = TypeVar("T")
@@ -91,6 +92,11 @@ class Decision:
     verdict: Literal["baseline", "unmeasured", "accept", "reject", "inconclusive"]
     reason: str
 
+    @property
+    def refused(self) -> bool:
+        """Whether the candidate is recorded on a branch beside `main` instead of becoming a version."""
+        return self.verdict in ("reject", "inconclusive")
+
 
 @dataclass(frozen=True)
 class SplitRecord:
@@ -131,6 +137,11 @@ class Iteration:
     created_at: str = ""  # ISO 8601, UTC
     format: int = FORMAT
     sha: str | None = None  # of the commit; known only afterwards, so not part of the manifest
+
+    @property
+    def branch(self) -> str:
+        """Where the commit lies: `main`, or a branch of its own for a refused candidate."""
+        return f"{CANDIDATES}/{self.content_hash[:12]}" if self.decision.refused else "main"
 
     def to_json(self) -> str:
         """The manifest's text: sorted keys, so that equal iterations give equal bytes."""

@@ -113,7 +113,7 @@ def _fact_lines(iteration: Iteration) -> Iterator[tuple[str, str]]:
     if iteration.sha:
         yield "commit", visible(iteration.sha, 64)
     if not wording.published(iteration):
-        yield "branch", visible(wording.branch(iteration), 80)
+        yield "branch", visible(iteration.branch, 80)
     if iteration.approach:
         target = iteration.approach.get("target")
         name = visible(str(iteration.approach.get("name")), 80)

@@ -111,12 +111,7 @@ def listed(parts: Iterable[str]) -> str:
 
 def published(iteration: Iteration) -> bool:
     """Whether the iteration became a version; a refused candidate stays beside `main`."""
-    return iteration.decision.verdict not in ("reject", "inconclusive")
-
-
-def branch(iteration: Iteration) -> str:
-    """The branch of a refused candidate."""
-    return f"candidates/{iteration.content_hash[:12]}"
+    return not iteration.decision.refused
 
 
 def all_splits(diff: dict[str, Any]) -> dict[str, dict[str, Any]]:

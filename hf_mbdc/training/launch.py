@@ -70,7 +70,7 @@ class TrainingResult:
         model_path: folder that `from_pretrained` reads, with README.md.
         predictions: of each predicted split, see `hf_mbdc.training.predict.prediction_table`.
         metrics: what is in `metrics.json`.
-        cost: of this training, whether it ran now or at an earlier call.
+        cost: of this training, whether it ran now or at an earlier call; a model call is one predicted row.
         cached: whether it was there already.
     """
 
@@ -278,12 +278,14 @@ def _result(place: Path, job: TrainingJob, *, cached: bool) -> TrainingResult:
     import pyarrow.parquet as pq
 
     metrics = json.loads((place / "metrics.json").read_text())
+    predictions = {split: pq.read_table(place / f"predictions-{split}.parquet") for split in job.predict}
+    calls = sum(table.num_rows for table in predictions.values())
     name = Path(job.config.model).name if Path(job.config.model).is_dir() else job.config.model
     return TrainingResult(
         model_id=f"{name}@{metrics['weights_sha256'][:12]}",
         model_path=place,
-        predictions={split: pq.read_table(place / f"predictions-{split}.parquet") for split in job.predict},
+        predictions=predictions,
         metrics=metrics,
-        cost=Cost(wall_seconds=metrics["wall_seconds"], cpu_seconds=metrics["cpu_seconds"], tokens=metrics["tokens"]),
+        cost=Cost(metrics["wall_seconds"], metrics["cpu_seconds"], model_calls=calls, tokens=metrics["tokens"]),
         cached=cached,
     )

@@ -11,7 +11,7 @@ from datasets import IterableDatasetDict
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.loaders import LOADERS, load_dataset, load_with_rejected
 
-MODULES = ("__init__", "checks", "docvqa", "pages", "receipt_writer", "splits", "squad", "sroie")
+MODULES = ("__init__", "docvqa", "pages", "receipt_writer", "splits", "squad", "sroie")
 
 
 def test_a_slip_names_the_nearest_loader():
