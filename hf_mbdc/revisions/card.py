@@ -294,7 +294,6 @@ def _trend_alt(points: Sequence[plots.TrendPoint]) -> str:
 
 _TEXT_FILTERS: dict[str, Callable[..., str]] = {
     "alt": _alt,
-    "branch": wording.branch,
     "cell": code_cell,
     "change": lambda iteration: wording.change(iteration, code),
     "code": code,
