@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,17 +35,19 @@ def parse_flags(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> None:
     flags = parse_flags(arguments)
+    if not sys.stderr.isatty():  # before the imports that read it
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
     # Imported here, so that --help and a wrong flag answer at once.
     import pyarrow.parquet as pq
-    from accelerate import Accelerator
 
     from hf_mbdc.targets import load_target
     from hf_mbdc.training.data import read_dataset, read_rows, split_of
+    from hf_mbdc.training.loop import make_accelerator
     from hf_mbdc.training.predict import predict_rows
 
     # 1. Data
-    accelerator = Accelerator()
+    accelerator = make_accelerator()
     split = split_of(read_dataset(flags.dataset), flags.split)
     rows = read_rows(split, flags.split, labels=True)
     slices = split[flags.slice_by][:] if flags.slice_by in split.column_names else [None] * len(rows)

@@ -7,8 +7,8 @@
 DATA is a folder written by `save_to_disk` or anything that `load_dataset` reads, with the columns of a loader and of
 `hf_mbdc.annotate`. OUT gets the model (`from_pretrained` reads it), its README.md, `metrics.json`, and
 `predictions-<split>.parquet`. A run that was killed goes on from its last checkpoint when the same command is given
-again, and ends with the same weights. `--epochs`, `--batch-size` and so on are the fields of `TrainingConfig`; rows per
-step are per process, as in every accelerate script.
+again, and ends with the same weights; one that was finished only predicts. `--epochs`, `--batch-size` and so on are the
+fields of `TrainingConfig`; rows per step are per process, as in every accelerate script.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 import sys
 from collections import Counter
@@ -48,23 +49,24 @@ def parse_flags(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     flags = parse_flags(arguments)
     config = TrainingConfig.from_flags(flags)
+    output: Path = flags.output_dir
+    output.mkdir(parents=True, exist_ok=True)
+    if not sys.stderr.isatty():  # before the imports that read it
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
     # Imported here, so that --help and a wrong flag answer at once.
-    import torch
-    from accelerate import Accelerator
     from accelerate.utils import set_seed
+    from filelock import FileLock
 
     from hf_mbdc.targets import load_target
     from hf_mbdc.targets.encoding import encode_rows
     from hf_mbdc.training.data import read_dataset, read_rows, split_of
-    from hf_mbdc.training.loop import CHECKPOINT, train
+    from hf_mbdc.training.loop import CHECKPOINT, make_accelerator, train, training_identity
     from hf_mbdc.training.model_card import render_model_card
     from hf_mbdc.training.predict import predict_rows
 
     # 1. Data
-    accelerator = Accelerator()
-    output: Path = flags.output_dir
-    output.mkdir(parents=True, exist_ok=True)
+    accelerator = make_accelerator()
     dataset = read_dataset(flags.dataset)
     rows = read_rows(split_of(dataset, flags.train_split), flags.train_split, labels=True)
     to_predict = {name: read_rows(split_of(dataset, name), name, labels=False) for name in flags.predict_splits}
@@ -74,16 +76,28 @@ def main(arguments: list[str] | None = None) -> None:
     target = load_target(config.model)
     encoded = encode_rows(rows, target.encoder)
 
-    # 3. Training
-    state = train(
-        target,
-        encoded,
-        config,
-        accelerator,
-        output,
-        checkpoint_seconds=flags.checkpoint_seconds,
-        resume=flags.resume,
-    )
+    # 3. Training, unless it is done; a second process with the same output folder waits for the first
+    lock = FileLock(output / ".lock")
+    if accelerator.is_main_process:
+        lock.acquire()
+    accelerator.wait_for_everyone()
+    metrics = read_metrics(output) if flags.resume else {}
+    if metrics.get("identity") == training_identity(encoded, config, accelerator.num_processes):
+        target = load_target(str(output))
+    else:
+        state = train(
+            target,
+            encoded,
+            config,
+            accelerator,
+            output,
+            checkpoint_seconds=flags.checkpoint_seconds,
+            resume=flags.resume,
+        )
+        if accelerator.is_main_process:
+            target.save(output)
+            metrics = collect_metrics(dataclasses.asdict(state), encoded, output)
+        accelerator.wait_for_everyone()
 
     # 4. Predictions; every process does its share
     for name, split_rows in to_predict.items():
@@ -91,23 +105,26 @@ def main(arguments: list[str] | None = None) -> None:
         if accelerator.is_main_process:
             write_parquet(table, output / f"predictions-{name}.parquet")
 
-    # 5. Model, card and metrics; metrics.json comes last and says that everything is there
+    # 5. Card and metrics; metrics.json comes last and says that everything is there
     if accelerator.is_main_process:
-        target.save(output)
-        metrics = collect_metrics(dataclasses.asdict(state), encoded, config, output, torch.__version__)
         card = render_model_card(dataclasses.asdict(config), metrics, flags.data_revision)
         (output / "README.md").write_text(card, encoding="utf-8")
         write_atomically(output / "metrics.json", json.dumps(metrics, indent=2, sort_keys=True) + "\n")
         shutil.rmtree(output / CHECKPOINT, ignore_errors=True)
+        lock.release()
     accelerator.end_training()
 
 
-def collect_metrics(
-    state: dict[str, Any], encoded: list[Any], config: TrainingConfig, output: Path, torch_version: str
-) -> dict[str, Any]:
+def read_metrics(output: Path) -> dict[str, Any]:
+    path = output / "metrics.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def collect_metrics(state: dict[str, Any], encoded: list[Any], output: Path) -> dict[str, Any]:
     left_out = Counter(row.left_out for row in encoded if row.left_out)
     weights = sorted(output.glob("*.safetensors"))
     return {
+        "identity": state["identity"],
         "loss": state["epoch_losses"][-1],
         "epoch_losses": state["epoch_losses"],
         "wall_seconds": round(state["wall_seconds"], 3),
@@ -117,8 +134,6 @@ def collect_metrics(
         "rows_used": len(encoded) - left_out.total(),
         "rows_left_out": dict(left_out),
         "weights_sha256": hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest(),
-        "torch": torch_version,
-        "objective": config.objective,
     }
 
 

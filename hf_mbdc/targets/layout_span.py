@@ -43,6 +43,7 @@ class LayoutSpanConfig(PretrainedConfig):
         dropout: of the residual branches.
         word_dropout, trigram_dropout: share of document tokens whose word, or trigrams, are hidden while training.
         box_jitter: boxes are scaled and moved by up to this share of the page while training.
+        bias_scale: factor of the learned relative bias, in effect its learning rate.
         max_length: tokens of a window.
         max_question_tokens: a longer question is cut.
         max_answer_tokens: the longest span that is decoded.
@@ -64,6 +65,7 @@ class LayoutSpanConfig(PretrainedConfig):
     word_dropout: float = 0.1
     trigram_dropout: float = 0.05
     box_jitter: float = 0.02
+    bias_scale: float = 10.0
     initializer_range: float = 0.02
     max_length: int = 512
     max_question_tokens: int = 48
@@ -105,8 +107,9 @@ def _class_tables(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
 class _RelativeBias(nn.Module):
     """Learned attention bias of each head for each relation."""
 
-    def __init__(self, heads: int) -> None:
+    def __init__(self, heads: int, scale: float) -> None:
         super().__init__()
+        self.scale = scale
         self.page = nn.Parameter(torch.zeros(heads, DX_CLASSES, DY_CLASSES))
         self.order = nn.Parameter(torch.zeros(heads, ORDER_CLASSES))
         self.null = nn.Parameter(torch.zeros(heads, 2))  # to, from
@@ -116,8 +119,11 @@ class _RelativeBias(nn.Module):
         near = self.page[..., None] + self.order[:, None, None]
         null = self.null[..., None, None].expand(-1, -1, DY_CLASSES, ORDER_CLASSES)
         padding = near.new_full((near.shape[0], 1, DY_CLASSES, ORDER_CLASSES), NEVER)
+        # Adam moves an entry by no more than the learning rate a step, too little for a bias that is to matter beside
+        # the scores of the content: unscaled, exact match on the totals of receipts is .57 in place of .84.
+        table = torch.cat([near * self.scale, null * self.scale, padding], 1)
         # Heads first: as rows of an `nn.Embedding` this takes three times as long, most of it in the gradient.
-        return torch.cat([near, null, padding], 1).flatten(1).index_select(1, relations.flatten())
+        return table.flatten(1).index_select(1, relations.flatten())
 
 
 class _Layer(nn.Module):
@@ -127,7 +133,7 @@ class _Layer(nn.Module):
         self.heads, self.dropout = config.num_attention_heads, config.dropout
         self.attention_norm, self.mlp_norm = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
         self.query_key_value, self.attention_output = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
-        self.bias = _RelativeBias(self.heads)
+        self.bias = _RelativeBias(self.heads, config.bias_scale)
         self.mlp_in, self.mlp_out = nn.Linear(hidden, inner), nn.Linear(inner, hidden)
 
     def forward(self, x: Tensor, relations: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ class TrainingConfig:
         "chosen", "chosen: the answer's span; marginal: all candidates; hard_em: marginal, then best"
     )
     epochs: int = _flag(24, "passes over the rows")
-    batch_size: int = _flag(4, "rows per step and process")
+    batch_size: int = _flag(8, "rows per step and process")
     learning_rate: float = _flag(2e-3, "peak of the schedule: linear warm-up, then linear to 0")
     weight_decay: float = _flag(0.05, "of AdamW, on matrices and tables only")
     warmup: float = _flag(0.1, "share of the steps that warm up")
@@ -43,9 +43,13 @@ class TrainingConfig:
             raise TrainingError(
                 f"There is no objective {self.objective!r}", mend=f"Take one of {', '.join(OBJECTIVES)}."
             )
-        for name, least in (("epochs", 1), ("batch_size", 1), ("learning_rate", 0), ("warmup", 0), ("seed", 0)):
-            if getattr(self, name) < least:
+        for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "max_grad_norm", "seed"):
+            least = 1 if name in ("epochs", "batch_size") else 0
+            if not getattr(self, name) >= least:
                 raise TrainingError(f"{name} is {getattr(self, name)}", mend=f"It must be at least {least}.")
+        for name in ("warmup", "marginal_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise TrainingError(f"{name} is {getattr(self, name)}", mend="It must be from 0 to 1.")
 
     def as_flags(self) -> list[str]:
         """The command-line flags that give this configuration."""

@@ -20,7 +20,7 @@ from hf_mbdc.errors import TrainingError
 from hf_mbdc.records import Cost
 from hf_mbdc.training.config import TrainingConfig
 from hf_mbdc.training.data import columns_read
-from hf_mbdc.training.model_card import PACKAGE, shipped
+from hf_mbdc.training.model_card import PACKAGE, model_name, shipped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -280,9 +280,8 @@ def _result(place: Path, job: TrainingJob, *, cached: bool) -> TrainingResult:
     metrics = json.loads((place / "metrics.json").read_text())
     predictions = {split: pq.read_table(place / f"predictions-{split}.parquet") for split in job.predict}
     calls = sum(table.num_rows for table in predictions.values())
-    name = Path(job.config.model).name if Path(job.config.model).is_dir() else job.config.model
     return TrainingResult(
-        model_id=f"{name}@{metrics['weights_sha256'][:12]}",
+        model_id=f"{model_name(job.config.model)}@{metrics['weights_sha256'][:12]}",
         model_path=place,
         predictions=predictions,
         metrics=metrics,

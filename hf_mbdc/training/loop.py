@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
+import os
 import shutil
 import sys
 import time
@@ -34,6 +36,7 @@ BETAS = (0.9, 0.98)
 class TrainingState:
     """Where a training is. Written beside the weights of a checkpoint; becomes part of `metrics.json`."""
 
+    identity: str = ""  # of rows, settings and number of processes
     step: int = 0
     tokens: int = 0  # model input tokens of this process, without padding
     wall_seconds: float = 0.0
@@ -49,6 +52,18 @@ class TrainingState:
         if ends_epoch:
             self.epoch_losses.append(sum(self.open_losses) / len(self.open_losses))
             self.open_losses = []
+
+
+def make_accelerator() -> Accelerator:
+    """An `Accelerator` that also joins the processes of `torchrun` on a machine without an accelerator.
+
+    There, `Accelerator()` silently makes every process a world of its own, unless it is told to use the CPU.
+    """
+    import torch
+    from accelerate import Accelerator
+
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return Accelerator(cpu=several and not torch.cuda.is_available())
 
 
 def train(
@@ -69,7 +84,7 @@ def train(
         resume: whether to go on from that checkpoint.
 
     Raises:
-        TrainingError: there is no row to train on.
+        TrainingError: there is no row to train on, or the checkpoint is of another training.
     """
     import torch
 
@@ -81,7 +96,9 @@ def train(
     last_steps = dict.fromkeys(itertools.accumulate(map(len, epochs)))
     optimizer = torch.optim.AdamW(parameter_groups(target.model, config.weight_decay), betas=BETAS, fused=True)
     model, optimizer = accelerator.prepare(target.model, optimizer)
-    state = _resume(accelerator, output_dir) if resume else TrainingState()
+    state = TrainingState(training_identity(rows, config, accelerator.num_processes))
+    if resume:
+        state = _resume(accelerator, output_dir, state)
     clock = Clock(state, checkpoint_seconds)
     model.train()
     with Progress(output_dir, len(batches), state.step, accelerator.is_main_process) as progress:
@@ -208,13 +225,31 @@ def _save(accelerator: Accelerator, output_dir: Path, state: TrainingState) -> N
     accelerator.wait_for_everyone()
 
 
-def _resume(accelerator: Accelerator, output_dir: Path) -> TrainingState:
+def _resume(accelerator: Accelerator, output_dir: Path, new: TrainingState) -> TrainingState:
     for suffix in ("", ".old"):  # `.old` alone: the kill came between the two renames
         folder = output_dir / f"{CHECKPOINT}{suffix}"
-        if (folder / "state.json").is_file():
-            accelerator.load_state(str(folder))
-            return TrainingState(**json.loads((folder / "state.json").read_text()))
-    return TrainingState()
+        if not (folder / "state.json").is_file():
+            continue
+        state = TrainingState(**json.loads((folder / "state.json").read_text()))
+        if state.identity != new.identity:
+            raise TrainingError(
+                "The checkpoint in the output folder is of other rows, settings or number of processes",
+                path=str(folder),
+                mend="Give another --output-dir, or --no-resume to start again.",
+            )
+        accelerator.load_state(str(folder))
+        return state
+    return new
+
+
+def training_identity(rows: Sequence[EncodedRow], config: TrainingConfig, processes: int) -> str:
+    """A hash of all that decides what a training gives, except the code: labels and settings."""
+    digest = hashlib.sha256(json.dumps([asdict(config), processes, len(rows)], sort_keys=True).encode())
+    for row in rows:
+        digest.update(row.id.encode())
+        digest.update(row.answer.tobytes() + row.candidates.tobytes() + bytes([row.left_out is None]))
+        digest.update(b"".join(window.inputs["input_ids"].tobytes() for window in row.windows))
+    return digest.hexdigest()
 
 
 class Progress:

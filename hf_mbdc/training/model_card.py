@@ -34,9 +34,20 @@ def render_model_card(config: Mapping[str, Any], metrics: Mapping[str, Any], dat
     )
     environment.filters["cell"] = escape_cell
     repository = data_revision.partition("@")[0] if data_revision else None
+    settings = {**config, "model": model_name(str(config["model"]))}
     return environment.from_string(template).render(
-        config=config, metrics=metrics, data_revision=data_revision, repository=repository, version=hf_mbdc.__version__
+        config=settings,
+        metrics=metrics,
+        data_revision=data_revision,
+        repository=repository,
+        version=hf_mbdc.__version__,
     )
+
+
+def model_name(model: str) -> str:
+    """What may be published of `TrainingConfig.model`: of a folder only its last part, no machine's paths."""
+    path = Path(model)
+    return path.name if path.is_absolute() or path.exists() else model
 
 
 def escape_cell(value: object) -> str:

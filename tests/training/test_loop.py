@@ -1,0 +1,133 @@
+"""Training: schedule, learning, what is left out, and going on after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from hf_mbdc.errors import TrainingError
+from hf_mbdc.targets import Target
+from hf_mbdc.targets.encoding import encode_rows
+from hf_mbdc.targets.layout_features import LayoutSpanEncoder
+from hf_mbdc.targets.layout_span import LayoutSpanConfig, LayoutSpanForQuestionAnswering
+from hf_mbdc.training.config import TrainingConfig
+from hf_mbdc.training.loop import Clock, TrainingState, learning_rate, parameter_groups, train
+from hf_mbdc.training.predict import predict
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "train_extractive_qa.py"
+
+
+def small_target(**options: Any) -> Target:
+    set_seed(0)
+    model = LayoutSpanForQuestionAnswering(LayoutSpanConfig(hidden_size=32, num_hidden_layers=1, **options))
+    return Target(model, LayoutSpanEncoder(model.config))
+
+
+def test_schedule_rises_then_falls_to_nothing() -> None:
+    rates = [learning_rate(step, 100, TrainingConfig(learning_rate=1.0, warmup=0.1)) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == rates[10] == 1.0
+    assert rates[99] == pytest.approx(1 / 90)
+    assert learning_rate(0, 1, TrainingConfig(learning_rate=1.0, warmup=0.0)) == 1.0
+
+
+def test_biases_and_norms_do_not_decay() -> None:
+    decaying, free = parameter_groups(small_target().model, 0.1)
+    assert (decaying["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
+    assert {p.ndim for p in free["params"]} == {1}
+
+
+@pytest.mark.parametrize("objective", ["chosen", "marginal", "hard_em"])
+def test_a_few_rows_are_learned_by_heart(objective: str, rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    target = small_target(dropout=0.0, word_dropout=0.0, trigram_dropout=0.0, box_jitter=0.0)
+    unanswerable = {**rows[0], "id": "x", "question": "What is the date?", "answers": [], "candidates": []}
+    some = [*rows[:7], {**unanswerable, "answer_start": -1, "answer_end": -1}]
+    encoded = encode_rows(some, target.encoder)
+    config = TrainingConfig(objective=objective, epochs=40, batch_size=4, learning_rate=1e-2)
+    state = train(target, encoded, config, Accelerator(), tmp_path, checkpoint_seconds=1e9)
+    predicted = [(p.start, p.end) for p in predict(target, encoded)]
+    allowed = [{(c["start"], c["end"]) for c in row["candidates"]} or {(-1, -1)} for row in some]
+    if objective == "chosen":
+        allowed = [{(row["answer_start"], row["answer_end"])} for row in some]
+    assert all(span in spans for span, spans in zip(predicted, allowed, strict=True))
+    assert state.epoch_losses[-1] < 0.1 < state.epoch_losses[0]
+    assert len(state.epoch_losses) == 40
+    assert state.tokens == 40 * sum(len(window.offsets) for row in encoded for window in row.windows)
+
+
+def test_rows_that_teach_nothing_are_left_out(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    target = small_target()
+    absent = {**rows[0], "answer_start": -1, "answer_end": -1, "candidates": []}
+    encoded = encode_rows([absent, rows[1]], target.encoder)
+    state = train(target, encoded, TrainingConfig(epochs=1), Accelerator(), tmp_path)
+    assert state.tokens == len(encoded[1].windows[0].offsets)
+    with pytest.raises(TrainingError, match=r"There is no row to train on \(reasons {'absent': 1}\)"):
+        train(target, encoded[:1], TrainingConfig(epochs=1), Accelerator(), tmp_path)
+
+
+def test_a_loss_that_is_not_a_number_stops_at_once(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    target = small_target()
+    target.model.spans.bias.data.fill_(float("nan"))
+    with pytest.raises(TrainingError, match=r"The loss is not a number.*Lower --learning-rate"):
+        train(target, encode_rows(rows, target.encoder), TrainingConfig(epochs=1), Accelerator(), tmp_path)
+
+
+def test_the_clock_adds_the_time_of_several_runs() -> None:
+    state = TrainingState("x", wall_seconds=100.0, cpu_seconds=50.0)
+    clock = Clock(state, 1e9)
+    assert not clock.due(Accelerator())
+    clock.stamp()
+    assert 100 <= clock.stamp().wall_seconds < 160
+    assert 50 <= state.cpu_seconds < 110
+
+
+# --- the script, killed and started again ---
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    flags = ["--dataset", str(data), "--predict-splits", "test", "--epochs", "40", "--checkpoint-seconds", "0"]
+    main = runpy.run_path(str(SCRIPT))["main"]
+
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), *flags, "--output-dir", str(killed)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    main([*flags, "--output-dir", str(whole)])
+    deadline = time.monotonic() + 120
+    while not (killed / "checkpoint" / "state.json").is_file() and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (killed / "metrics.json").exists()
+    steps = [json.loads(path.read_text())["step"] for path in killed.glob("checkpoint*/state.json")]
+    assert 1 <= max(steps) < 80
+
+    with pytest.raises(TrainingError, match="The checkpoint in the output folder is of other rows, settings"):
+        main([*flags, "--output-dir", str(killed), "--seed", "1"])
+
+    main([*flags, "--output-dir", str(killed)])
+    first, second = (json.loads((folder / "metrics.json").read_text()) for folder in (whole, killed))
+    for same in ("weights_sha256", "epoch_losses", "steps", "tokens", "rows_used", "identity"):
+        assert first[same] == second[same]
+    predictions = [(folder / "predictions-test.parquet").read_bytes() for folder in (whole, killed)]
+    assert predictions[0] == predictions[1]
+    assert not (killed / "checkpoint").exists()
+
+    # Finished: the same command trains nothing, and predicts one more split.
+    main([*flags, "--output-dir", str(whole), "--predict-splits", "train"])
+    assert json.loads((whole / "metrics.json").read_text()) == first
+    assert (whole / "predictions-train.parquet").is_file()

@@ -1,0 +1,55 @@
+"""Batches: every row once, documents together, the same order for the same seed and epoch."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hf_mbdc.training.order import epoch_batches
+
+
+def rows_of(documents: list[int]) -> list[SimpleNamespace]:
+    """`documents[i]` questions to document i."""
+    return [SimpleNamespace(document=d, length=10 + d) for d, count in enumerate(documents) for _ in range(count)]
+
+
+DOCUMENTS = st.lists(st.integers(1, 9), min_size=1, max_size=20)
+
+
+@given(documents=DOCUMENTS, size=st.integers(1, 8), together=st.booleans(), seed=st.integers(0, 3))
+def test_every_row_is_in_one_batch(documents: list[int], size: int, together: bool, seed: int) -> None:
+    rows = rows_of(documents)
+    batches = epoch_batches(rows, size, seed=seed, epoch=0, together=together)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(rows)))
+    assert all(1 <= len(batch) <= size for batch in batches)
+
+
+@given(documents=DOCUMENTS, size=st.integers(4, 8))
+def test_documents_stay_together(documents: list[int], size: int) -> None:
+    rows = rows_of([min(count, 4) for count in documents])
+    batches = epoch_batches(rows, size, seed=0, epoch=0, together=True)
+    in_batches = [{rows[index].document for index in batch} for batch in batches]
+    assert sum(map(len, in_batches)) == len(documents)
+
+
+def test_order_depends_on_seed_and_epoch_only() -> None:
+    rows = rows_of([4] * 30)
+    orders = [epoch_batches(rows, 8, seed=seed, epoch=epoch) for seed, epoch in ((0, 0), (0, 0), (1, 0), (0, 1))]
+    assert orders[0] == orders[1]
+    assert orders[0] != orders[2] != orders[3] != orders[0]
+
+
+def test_batches_need_little_padding() -> None:
+    rows = rows_of([1] * 256)
+    lengths = [[rows[i].length for i in batch] for batch in epoch_batches(rows, 4, seed=0, epoch=0)]
+    assert sum(max(batch) * len(batch) for batch in lengths) < 1.05 * sum(map(sum, lengths))
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 8])
+def test_every_process_has_as_many_batches(processes: int) -> None:
+    batches = epoch_batches(rows_of([1] * 9), 2, seed=0, epoch=0, processes=processes)
+    assert len(batches) == -(-5 // processes) * processes
+    assert {index for batch in batches for index in batch} == set(range(9))
