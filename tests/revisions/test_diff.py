@@ -117,10 +117,11 @@ def test_the_kinds_of_columns() -> None:
 
 
 def test_what_lies_hidden_under_a_null_is_not_compared() -> None:
-    mask = pa.array([True])
-    structs = [pa.StructArray.from_arrays([pa.array([value])], names=["s"], mask=mask) for value in (1, 2)]
-    sides = [Dataset(pa.table({"id": [1], "x": struct})) for struct in structs]
-    assert diff(*sides).is_empty
+    mask = pa.array([True, False])
+    fields = [pa.array([1, 1]), pa.array([2, 2])]  # 1 and 2 in the first row are under a null
+    sides = [pa.StructArray.from_arrays([field], names=["s"], mask=mask) for field in fields]
+    found = diff(*(Dataset(pa.table({"id": [1, 2], "x": side})) for side in sides))
+    assert found.splits["train"].changed_ids.to_pylist() == ["2"]
 
 
 def test_an_image_with_another_path_is_the_same() -> None:
