@@ -1,0 +1,203 @@
+"""Any checkpoint with a fast tokenizer: a tiny BERT and a tiny LayoutLM, made here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import (
+    BertConfig,
+    BertForQuestionAnswering,
+    LayoutLMConfig,
+    LayoutLMForQuestionAnswering,
+    LayoutLMv2Config,
+    LayoutLMv3Config,
+    LayoutLMv3ForQuestionAnswering,
+    LayoutLMv3Tokenizer,
+    LiltConfig,
+    LiltForQuestionAnswering,
+    PreTrainedTokenizerFast,
+)
+
+from hf_mbdc.errors import TrainingError
+from hf_mbdc.targets import Target, load_target
+from hf_mbdc.targets.batches import collate
+from hf_mbdc.targets.encoding import encode_rows
+from hf_mbdc.targets.objective import labelled_spans, span_loss, span_scores
+from hf_mbdc.training.predict import predict
+
+VOCABULARY = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "total",
+    "?",
+    "shop",
+    "rm",
+    "##9",
+    "9",
+    ".",
+    "##0",
+    "00",
+    "cash",
+    "##1",
+]
+SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+ROW: dict[str, Any] = {
+    "id": "1",
+    "question": "Total?",
+    "context": "SHOP\nTOTAL RM9.00",
+    "words": ["SHOP", "TOTAL", "RM9.00"],
+    "boxes": [[0, 0, 40, 10], [0, 20, 50, 30], [60, 20, 120, 30]],
+    "answers": ["9.00"],
+    "answer_start": 13,
+    "answer_end": 17,
+    "candidates": [{"start": 13, "end": 17, "score": 1.0}],
+}
+
+
+def save_tokenizer(folder: Path, length: int = 512) -> None:
+    tokenizer = Tokenizer(models.WordPiece({token: i for i, token in enumerate(VOCABULARY)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=length,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    ).save_pretrained(folder)
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=len(VOCABULARY), max_position_embeddings=64, **SIZES)
+    BertForQuestionAnswering(config).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def layoutlm(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    config = LayoutLMConfig(vocab_size=len(VOCABULARY), max_position_embeddings=64, **SIZES)
+    LayoutLMForQuestionAnswering(config).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    return tmp_path
+
+
+def loss_of(target: Target, rows: list[dict[str, Any]]) -> torch.Tensor:
+    encoded = encode_rows(rows, target.encoder)
+    batch = collate(encoded, [labelled_spans(row, "chosen") for row in encoded], target.encoder)
+    outputs = target.model(**batch.inputs)
+    return span_loss(
+        span_scores(outputs.start_logits, outputs.end_logits, batch, target.encoder.max_answer_tokens), batch
+    )
+
+
+def test_bert_reads_question_and_document_by_its_own_tokens(bert: Path) -> None:
+    target = load_target(str(bert))
+    [encoded] = encode_rows([ROW], target.encoder)
+    [window] = encoded.windows
+    # [CLS] total ? [SEP] shop total rm ##9 . 00 [SEP], as far as the vocabulary goes
+    assert sorted(window.inputs) == ["attention_mask", "input_ids", "token_type_ids"]
+    assert window.inputs["input_ids"][:6].tolist() == [2, 4, 5, 3, 6, 4]
+    assert (window.offsets[:4] == -1).all()
+    assert window.offsets[4:6].tolist() == [[0, 4], [5, 10]]
+    [[_, first, last]] = encoded.answer
+    assert ROW["context"][window.offsets[first, 0] : window.offsets[last, 1]].endswith("9.00")
+    assert loss_of(target, [ROW, {**ROW, "question": "Shop?"}]).isfinite()
+
+
+def test_layoutlm_gets_the_boxes_of_the_words(layoutlm: Path) -> None:
+    target = load_target(str(layoutlm))
+    window = encode_rows([ROW], target.encoder)[0].windows[0]
+    bbox = window.inputs["bbox"].tolist()
+    assert bbox[:4] == [[0] * 4, [0] * 4, [0] * 4, [1000] * 4]
+    assert bbox[4:6] == ROW["boxes"][:2]
+    assert {tuple(box) for box in bbox[6:-1]} == {tuple(ROW["boxes"][2])}
+    assert bbox[-1] == [1000] * 4
+    loss_of(target, [ROW]).backward()
+    table = target.model.layoutlm.embeddings.x_position_embeddings.weight
+    assert table.grad[60].abs().sum() > 0
+
+
+def test_a_text_only_row_for_layoutlm(layoutlm: Path) -> None:
+    target = load_target(str(layoutlm))
+    window = encode_rows([{**ROW, "boxes": []}], target.encoder)[0].windows[0]
+    assert not window.inputs["bbox"][window.offsets[:, 0] >= 0].any()
+
+
+def test_a_document_of_many_windows_keeps_every_token(bert: Path) -> None:
+    target = load_target(str(bert))
+    words = ["cash"] * 200 + ["total"]
+    end = len(" ".join(words))
+    row = {**ROW, "context": " ".join(words), "words": words, "boxes": [], "candidates": []}
+    row |= {"answers": ["total"], "answer_start": end - 5, "answer_end": end}
+    [encoded] = encode_rows([row], target.encoder)
+    assert len(encoded.windows) > 3
+    owners = np.concatenate([window.offsets[window.starts, 0] for window in encoded.windows])
+    assert owners.tolist() == [5 * i for i in range(201)]
+    assert encoded.answer[0, 0] == len(encoded.windows) - 1
+    assert len(predict(target, [encoded])) == 1
+
+
+def test_a_very_long_question_leaves_room_for_the_document(bert: Path) -> None:
+    [encoded] = encode_rows([{**ROW, "question": "total ? " * 100}], load_target(str(bert)).encoder)
+    assert encoded.left_out is None
+
+
+def test_saving_keeps_the_tokenizer(bert: Path, tmp_path: Path) -> None:
+    first = load_target(str(bert))
+    first.save(tmp_path / "again")
+    again = load_target(str(tmp_path / "again"))
+    with torch.no_grad():
+        assert loss_of(first, [ROW]) == loss_of(again, [ROW])
+
+
+@pytest.mark.parametrize("kind", ["layoutlmv3", "lilt"])
+def test_layoutlmv3_and_lilt_read_text_and_boxes_without_page_images(kind: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    alphabet = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = LayoutLMv3Tokenizer(vocab={token: i for i, token in enumerate(alphabet)}, merges=[])
+    sizes = {**SIZES, "hidden_size": 24, "vocab_size": len(alphabet), "max_position_embeddings": 66, "pad_token_id": 1}
+    if kind == "lilt":
+        LiltForQuestionAnswering(LiltConfig(**sizes, channel_shrink_ratio=2)).save_pretrained(tmp_path)
+    else:
+        places = {"coordinate_size": 4, "shape_size": 4}  # 4 · 4 + 2 · 4 = hidden_size
+        LayoutLMv3ForQuestionAnswering(LayoutLMv3Config(**sizes, **places)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    target = load_target(str(tmp_path))
+    assert target.encoder.max_length == 64
+    [encoded] = encode_rows([ROW], target.encoder)
+    [window] = encoded.windows
+    [[_, first, last]] = encoded.answer
+    assert ROW["context"][window.offsets[first, 0] : window.offsets[last, 1]] == "9.00"
+    assert window.inputs["bbox"][first].tolist() == ROW["boxes"][2]
+    assert window.inputs["bbox"][[0, -1]].tolist() == [[0] * 4] * 2
+    assert loss_of(target, [ROW]).isfinite()
+    target.save(tmp_path / "again")
+    assert type(load_target(str(tmp_path / "again")).encoder.tokenizer).__name__ == "LayoutLMv3Tokenizer"
+
+
+def test_models_that_need_images_are_refused(tmp_path: Path) -> None:
+    LayoutLMv2Config().save_pretrained(tmp_path)
+    with pytest.raises(TrainingError, match=r"needs page images and is not supported.*'layoutlmv2'.*LayoutLM \(v1, v3"):
+        load_target(str(tmp_path))
+
+
+def test_what_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="The checkpoint could not be loaded"):
+        load_target(str(tmp_path / "nothing"))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(TrainingError, match=r"could not be loaded.*Name layout_span"):
+        load_target(str(tmp_path))
