@@ -83,7 +83,7 @@ def draft(
     """Everything that `publish` would commit, without committing: diff, version, content hash, record."""
     from hf_mbdc.approaches import find_approaches
     from hf_mbdc.revisions.card import split_card
-    from hf_mbdc.revisions.content_hash import content_hash, dataset_hash
+    from hf_mbdc.revisions.content_hash import combine_hashes, content_hash
     from hf_mbdc.revisions.diff import diff
     from hf_mbdc.revisions.layout import read_rejected
     from hf_mbdc.revisions.version import next_version
@@ -94,12 +94,13 @@ def draft(
         split_card(_read_card(repo_id, before.sha, repository) or "")  # a broken card is told now, not after training
         rejected = rejected or read_rejected(repository.snapshot(repo_id, before.sha))
     changes = diff(load(repo_id, before.sha, repository=repository), splits) if before else None
+    hashes = {name: content_hash(rows) for name, rows in splits.items()}
     iteration = Iteration(
         repo_id=repo_id,
         version=next_version(before.version if before else None, changes),
         message=message,
-        content_hash=dataset_hash(splits),
-        splits={name: SplitRecord(len(rows), content_hash(rows)) for name, rows in splits.items()},
+        content_hash=combine_hashes(hashes),
+        splits={name: SplitRecord(len(rows), hashes[name]) for name, rows in splits.items()},
         decision=Decision("unmeasured", "Published by hand; the target model was not trained on it."),
         parent=before,
         diff=changes.to_dict() if changes else {},
