@@ -124,10 +124,12 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Compare two revisions by key: rows added, removed and changed, per split and column."""
+    from hf_mbdc.progress import without_bars_of_datasets
     from hf_mbdc.publication import load
     from hf_mbdc.revisions.diff import diff as compare
 
-    before, after = (load(repo_id, revision, repository=repository) for revision in (old, new))
+    with without_bars_of_datasets():
+        before, after = (load(repo_id, revision, repository=repository) for revision in (old, new))
     changes = compare(before, after, key=key)
     if as_json:
         typer.echo(json.dumps(changes.to_dict(), indent=2, ensure_ascii=False))
