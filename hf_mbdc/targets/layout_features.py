@@ -26,7 +26,7 @@ _UNSPACED = (
 _TOKEN = re.compile(
     rf"\d+(?:[.,/:\-]\d+)*|[{_UNSPACED}]|[^\s\d{_PUNCTUATION}{_UNSPACED}]+|\S",
 )
-NULL_TOKEN = "[NULL]"
+NULL_TOKEN, NUMBER = "[NULL]", "[NUMBER]"  # no token of a text, where brackets stand alone
 
 
 def tokenize(text: str) -> tuple[list[str], np.ndarray]:
@@ -44,14 +44,14 @@ def tokenize(text: str) -> tuple[list[str], np.ndarray]:
 
 
 def shape(token: str) -> str:
-    """What a token looks like: case and length of letters, the pattern of digits, or the character itself.
+    """What a token looks like: case and length of letters, lengths of the runs of digits, or the character itself.
 
     Example:
-        >>> [shape(token) for token in ("TOTAL", "Rm", "9.00", ":")]
-        ['X4', 'Xx2', 'd.dd', ':']
+        >>> [shape(token) for token in ("TOTAL", "Rm", "1,234.50", ":")]
+        ['X4', 'Xx2', '1,3.2', ':']
     """
     if token[0].isdecimal():
-        return re.sub(r"\d", "d", token[:12])
+        return re.sub(r"\d+", lambda run: str(min(len(run.group()), 6)), token)[:12]
     if token.isalpha():
         case = "X" if token.isupper() else "x" if token.islower() else "Xx" if token[0].isupper() else "xX"
         return f"{case}{min(len(token), 4)}"
@@ -66,9 +66,9 @@ class LayoutSpanEncoder:
     """The featuriser of `LayoutSpanForQuestionAnswering`.
 
     Each token has hashed ids of its lower-cased text (`input_ids`), its shape (`shape_ids`) and its character trigrams
-    (`trigram_ids`, a bag); document tokens also their place in line and word (`place_ids`) and a box (`bbox`, 0–1000,
-    the token's part of its word's). Documents and questions are inputs of their own, so that a document is read once
-    for all its questions in a batch.
+    (`trigram_ids`, a bag); numbers have their shape only. Document tokens also have their place in line and word
+    (`place_ids`) and a box (`bbox`, 0–1000, the token's part of its word's). Documents and questions are inputs of
+    their own, so that a document is read once for all its questions in a batch.
     """
 
     shares_documents = True
@@ -86,6 +86,8 @@ class LayoutSpanEncoder:
         features["bbox"] = np.zeros((len(tokens), 4), dtype=np.int64)
         if len(boxes) and len(tokens):
             features["bbox"] = token_boxes(offsets, words, boxes)
+        heights = features["bbox"][:, 3] - features["bbox"][:, 1]
+        line_height = np.array([max(2, int(np.median(heights)) if len(tokens) else 0)])
         null = self._features([NULL_TOKEN]) | {"place_ids": np.zeros(1, np.int64), "bbox": np.zeros((1, 4), np.int64)}
         room = self.config.max_length - 1
         overlap = self.max_answer_tokens + room // 8  # room // 8: what the first own token of a window sees before it
@@ -93,6 +95,7 @@ class LayoutSpanEncoder:
         for first in range(0, max(1, len(offsets) - overlap), room - overlap):
             part = slice(first, first + room)
             inputs.append({name: np.concatenate([null[name], features[name][part]]) for name in features})
+            inputs[-1]["line_height"] = line_height
             ranges.append(np.concatenate([[[-1, -1]], offsets[part]]))
         return make_windows(inputs, ranges, overlap, self.max_answer_tokens)
 
@@ -129,11 +132,15 @@ class LayoutSpanEncoder:
 
     def _token_features(self, token: str) -> tuple[int, int, list[int]]:
         config, lower = self.config, token.lower()
+        looks = _bucket(shape(token), config.shape_buckets)
+        if token[0].isdecimal():
+            # A number's own digits say nothing about another document, and would be learned by heart.
+            return _bucket(NUMBER, config.word_buckets), looks, [0] * config.max_trigrams
         padded = f"^{lower}$"
         trigrams = [_bucket(padded[i : i + 3], config.trigram_buckets) for i in range(len(padded) - 2)]
         trigrams = trigrams[: config.max_trigrams]
         trigrams += [0] * (config.max_trigrams - len(trigrams))
-        return _bucket(lower, config.word_buckets), _bucket(shape(token), config.shape_buckets), trigrams
+        return _bucket(lower, config.word_buckets), looks, trigrams
 
 
 def _places(context: str, offsets: np.ndarray) -> np.ndarray:

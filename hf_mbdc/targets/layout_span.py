@@ -12,7 +12,7 @@ Importing this module registers the model with `AutoConfig` and `AutoModelForQue
 from __future__ import annotations
 
 import functools
-import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,9 +21,13 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering, PretrainedCo
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 from transformers.modeling_utils import PreTrainedModel
 
-DX_BUCKETS, DY_BUCKETS, ORDER_BUCKETS = 6, 8, 8  # on each side of 0
-DX_CLASSES, DY_CLASSES, ORDER_CLASSES = (2 * buckets + 1 for buckets in (DX_BUCKETS, DY_BUCKETS, ORDER_BUCKETS))
-PAGE, MAX_ORDER = 1000, 200
+PAGE = 1000
+# Edges of the classes of distances, on each side of 0.
+DX_EDGES = (20, 44, 96, 209, 457, 1000)  # of the page's width
+DY_EDGES = (5, 11, 24, 38, 60, 100, 180, 400)  # 1/20 of the document's line height: same line < 11, next line about 24
+ORDER_EDGES = (1, 2, 5, 10, 21, 44, 94, 200)  # tokens
+HEIGHT_STEPS = 20
+DX_CLASSES, DY_CLASSES, ORDER_CLASSES = (2 * len(edges) + 1 for edges in (DX_EDGES, DY_EDGES, ORDER_EDGES))
 # The null token and padding are put so far from the page that Δx alone tells them: document → null is below −PAGE,
 # null → document between PAGE and PADDING_X − NULL_X, anything → padding above.
 NULL_X, PADDING_X = 2001, 8000
@@ -31,7 +35,7 @@ NEVER = -1e4
 
 
 class LayoutSpanConfig(PretrainedConfig):
-    """Sizes of `LayoutSpanForQuestionAnswering` and of its featuriser; the defaults have about 0.26 M parameters.
+    """Sizes of `LayoutSpanForQuestionAnswering` and of its featuriser; the defaults have 0.36 M parameters.
 
     Args:
         word_buckets, shape_buckets, trigram_buckets: sizes of the hashed embeddings.
@@ -52,7 +56,7 @@ class LayoutSpanConfig(PretrainedConfig):
     model_type = "layout_span"
 
     word_buckets: int = 2048
-    shape_buckets: int = 128
+    shape_buckets: int = 256
     trigram_buckets: int = 1024
     max_trigrams: int = 8
     coordinate_bins: int = 32
@@ -61,9 +65,9 @@ class LayoutSpanConfig(PretrainedConfig):
     num_joint_layers: int = 0
     num_attention_heads: int = 4
     intermediate_size: int = 128
-    dropout: float = 0.1
-    word_dropout: float = 0.1
-    trigram_dropout: float = 0.05
+    dropout: float = 0.2
+    word_dropout: float = 0.3
+    trigram_dropout: float = 0.3
     box_jitter: float = 0.02
     bias_scale: float = 10.0
     initializer_range: float = 0.02
@@ -72,35 +76,38 @@ class LayoutSpanConfig(PretrainedConfig):
     max_answer_tokens: int = 80
 
 
-def token_relations(bbox: Tensor, known: Tensor) -> Tensor:
+def token_relations(bbox: Tensor, line_height: Tensor, known: Tensor) -> Tensor:
     """The relation of every two tokens as one number: an index into the tables of `_RelativeBias`.
 
-    A relation is a class of Δx (or: to the null token, from it, to padding) with a class of Δy and one of the
-    distance in reading order. Distances are integers, so classes are looked up, several times faster than computed.
+    A relation is a class of Δx (or: to the null token, from it, to padding) with a class of Δy, in line heights, and
+    one of the distance in reading order. Distances are integers: to look classes up is several times faster than to
+    compute them.
 
     Args:
         bbox: (batch, n, 4) integers.
+        line_height: (batch, 1) integers, at least 1.
         known: (batch, n) bool, False for padding. Position 0 is the null token.
 
     Returns:
         (batch, n · n).
     """
     dx_class, dy_class, order_class = _class_tables(bbox.device)
-    x, y = (bbox[..., 0] + bbox[..., 2]) // 2, (bbox[..., 1] + bbox[..., 3]) // 2
+    x = (bbox[..., 0] + bbox[..., 2]) // 2
+    y = (bbox[..., 1] + bbox[..., 3]) * HEIGHT_STEPS // (2 * line_height)
     x = x.masked_fill(~known, PADDING_X)
     x[:, 0] = -NULL_X
     dx = (x[:, None] - x[:, :, None]).clamp_(-NULL_X, PADDING_X) + NULL_X
-    dy = y[:, None] - y[:, :, None] + PAGE
+    dy = (y[:, None] - y[:, :, None]).clamp_(-DY_EDGES[-1], DY_EDGES[-1]) + DY_EDGES[-1]
     index = torch.arange(x.shape[1], device=x.device)
-    order = (index[None] - index[:, None]).clamp_(-MAX_ORDER, MAX_ORDER) + MAX_ORDER
+    order = (index[None] - index[:, None]).clamp_(-ORDER_EDGES[-1], ORDER_EDGES[-1]) + ORDER_EDGES[-1]
     return (dx_class[dx] + dy_class[dy] + order_class[order]).flatten(1)
 
 
 # Not buffers of a module: `from_pretrained` builds on the meta device and leaves unsaved buffers uninitialised.
 @functools.cache
 def _class_tables(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    tables = _dx_classes() * DY_CLASSES * ORDER_CLASSES, _classes(DY_BUCKETS, 8, PAGE) * ORDER_CLASSES
-    dx, dy, order = (table.to(device) for table in (*tables, _classes(ORDER_BUCKETS, 1, MAX_ORDER)))
+    tables = _dx_classes() * DY_CLASSES * ORDER_CLASSES, _classes(DY_EDGES) * ORDER_CLASSES, _classes(ORDER_EDGES)
+    dx, dy, order = (table.to(device) for table in tables)
     return dx, dy, order
 
 
@@ -154,26 +161,25 @@ class _Layer(nn.Module):
         return self.attention_output(mixed)
 
 
-def signed_log_bucket(distance: Tensor, buckets: int, first: float, last: float) -> Tensor:
-    """Distances → 0 … 2·buckets: `buckets` is "nearer than `first`", then logarithmic steps up to `last` on each side.
+def distance_class(distance: Tensor, edges: Sequence[int]) -> Tensor:
+    """Signed integer distances → 0 … 2·len(edges): the middle is "nearer than the first edge".
 
     Example:
-        >>> signed_log_bucket(torch.tensor([-1000.0, -20.0, 0.0, 19.0, 20.0, 1000.0]), 2, 20, 1000).tolist()
+        >>> distance_class(torch.tensor([-1000, -20, 0, 19, 20, 1000]), (20, 200)).tolist()
         [0, 1, 2, 2, 3, 4]
     """
-    edges = torch.logspace(math.log10(first), math.log10(last), buckets, device=distance.device) * (1 - 1e-5)
-    return buckets + torch.sign(distance).long() * torch.bucketize(distance.abs(), edges, right=True)
+    return len(edges) + distance.sign() * torch.bucketize(distance.abs(), torch.tensor(edges), right=True)
 
 
-def _classes(buckets: int, first: float, last: int) -> Tensor:
-    """Class of each integer distance −last … last."""
-    return signed_log_bucket(torch.arange(-last, last + 1), buckets, first, last)
+def _classes(edges: Sequence[int]) -> Tensor:
+    """Class of each distance from −edges[-1] to edges[-1]."""
+    return distance_class(torch.arange(-edges[-1], edges[-1] + 1), edges)
 
 
 def _dx_classes() -> Tensor:
     """Class of each Δx from −NULL_X to PADDING_X: DX_CLASSES, then to null, from null, to padding."""
     dx = torch.arange(-NULL_X, PADDING_X + 1)
-    near = signed_log_bucket(dx.clamp(-PAGE, PAGE), DX_BUCKETS, 20, PAGE)
+    near = distance_class(dx, DX_EDGES)
     classes = torch.where(dx < -PAGE, DX_CLASSES, torch.where(dx > PAGE, DX_CLASSES + 1, near))
     return classes.masked_fill(dx > PADDING_X - NULL_X, DX_CLASSES + 2)
 
@@ -250,6 +256,7 @@ class LayoutSpanForQuestionAnswering(PreTrainedModel):
         trigram_ids: Tensor,
         place_ids: Tensor,
         bbox: Tensor,
+        line_height: Tensor,
         question_input_ids: Tensor,
         question_shape_ids: Tensor,
         question_trigram_ids: Tensor,
@@ -262,16 +269,17 @@ class LayoutSpanForQuestionAnswering(PreTrainedModel):
             input_ids, shape_ids, place_ids: (documents, n).
             trigram_ids: (documents, n, t).
             bbox: (documents, n, 4), 0–1000; all 0 for a token without a box.
+            line_height: (documents, 1), median height of the document's boxes.
             question_input_ids, question_shape_ids: (rows, q).
             question_trigram_ids: (rows, q, t).
             document_index: (rows,) the document of each question; the one with the same number by default.
         """
         known, asked = input_ids != 0, question_input_ids != 0
+        relations = token_relations(bbox, line_height, known)
         if self.training:
             input_ids, trigram_ids, bbox = self._disturb(input_ids, trigram_ids, bbox)
         x = self._embed(input_ids, shape_ids, trigram_ids) + self.places(place_ids) + self._embed_boxes(bbox)
         x = nn.functional.dropout(self.embedding_norm(x), self.config.dropout, self.training)
-        relations = token_relations(bbox, known)
         for layer in self.layers:
             x = layer(x, relations)
         question = self.question_norm(self._embed(question_input_ids, question_shape_ids, question_trigram_ids))

@@ -29,7 +29,7 @@ class TrainingConfig:
     objective: str = _flag(
         "chosen", "chosen: the answer's span; marginal: all candidates; hard_em: marginal, then best"
     )
-    epochs: int = _flag(24, "passes over the rows")
+    epochs: int = _flag(12, "passes over the rows")
     batch_size: int = _flag(8, "rows per step and process")
     learning_rate: float = _flag(2e-3, "peak of the schedule: linear warm-up, then linear to 0")
     weight_decay: float = _flag(0.05, "of AdamW, on matrices and tables only")

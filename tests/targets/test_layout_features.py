@@ -47,10 +47,33 @@ def test_tokens_are_the_text_without_its_space(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("token", "expected"),
-    [("TOTAL", "X4"), ("Rm", "Xx2"), ("sdn", "x3"), ("iPhone", "xX4"), ("25/12/2018", "dd/dd/dddd"), ("%", "%")],
+    [
+        ("TOTAL", "X4"),
+        ("Rm", "Xx2"),
+        ("sdn", "x3"),
+        ("iPhone", "xX4"),
+        ("25/12/2018", "2/2/4"),
+        ("12345678", "6"),
+        ("%", "%"),
+    ],
 )
 def test_shapes(token: str, expected: str) -> None:
     assert shape(token) == expected
+
+
+def test_numbers_are_known_by_their_shape_only() -> None:
+    first, second, third = (windows_of("", text)[0].inputs for text in ("9.50", "7.25", "19.50"))
+    for name in ("input_ids", "shape_ids", "trigram_ids"):
+        assert (first[name] == second[name]).all()
+    assert first["shape_ids"][1] != third["shape_ids"][1]
+    assert not first["trigram_ids"][1].any()
+
+
+def test_the_line_height_is_the_median_of_the_document() -> None:
+    encoder = LayoutSpanEncoder(LayoutSpanConfig())
+    words, boxes = np.array([[0, 1], [2, 3], [4, 5]]), np.array([[0, 0, 9, 10], [0, 0, 9, 20], [0, 0, 9, 90]])
+    assert encoder.encode_document("A B C", words, boxes)[0].inputs["line_height"].tolist() == [20]
+    assert windows_of("", "A")[0].inputs["line_height"].tolist() == [2]
 
 
 def test_a_token_has_its_share_of_the_words_box() -> None:

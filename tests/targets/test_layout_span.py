@@ -15,9 +15,10 @@ from hf_mbdc.targets.batches import collate
 from hf_mbdc.targets.encoding import EncodedRow, encode_rows
 from hf_mbdc.targets.layout_features import LayoutSpanEncoder
 from hf_mbdc.targets.layout_span import (
+    DX_EDGES,
     LayoutSpanConfig,
     LayoutSpanForQuestionAnswering,
-    signed_log_bucket,
+    distance_class,
     token_relations,
 )
 from hf_mbdc.targets.objective import labelled_spans, span_loss, span_scores
@@ -88,7 +89,7 @@ def test_question_text_and_layout_matter() -> None:
 def test_relations() -> None:
     bbox = torch.tensor([[[0, 0, 0, 0], [10, 10, 30, 20], [510, 10, 530, 20], [10, 310, 30, 320], [0, 0, 0, 0]]])
     known = torch.tensor([[True, True, True, True, False]])
-    relations = token_relations(bbox, known).view(5, 5)
+    relations = token_relations(bbox, torch.tensor([[10]]), known).view(5, 5)
     assert relations[1, 1] == relations[2, 2] == relations[3, 3]
     assert len({relations[i, j].item() for i, j in ((1, 1), (1, 2), (2, 1), (1, 3), (3, 1))}) == 5
     classes = relations // (17 * 17)  # of Δx
@@ -109,11 +110,21 @@ def test_padding_gets_no_attention() -> None:
     torch.testing.assert_close(before[0, :n], after[0, :n])
 
 
-def test_buckets_are_symmetric_and_rise() -> None:
-    buckets = signed_log_bucket(torch.arange(-1000, 1001), 6, 20, 1000)
-    assert (buckets[1:] >= buckets[:-1]).all()
-    assert (buckets + buckets.flip(0) == 12).all()
-    assert (buckets[0], buckets[-1]) == (0, 12)
+def test_classes_are_symmetric_and_rise() -> None:
+    classes = distance_class(torch.arange(-1000, 1001), DX_EDGES)
+    assert (classes[1:] >= classes[:-1]).all()
+    assert (classes + classes.flip(0) == 12).all()
+    assert (classes[0], classes[-1]) == (0, 12)
+
+
+def test_lines_are_counted_in_line_heights() -> None:
+    """The same page, printed twice as large, has the same relations."""
+    boxes = torch.tensor([[[0, 0, 0, 0], [100, 10, 120, 20], [100, 22, 120, 32], [100, 60, 120, 70]]])
+    large = boxes * torch.tensor([1, 2, 1, 2])
+    known = torch.ones(1, 4, dtype=torch.bool)
+    small_lines = token_relations(boxes, torch.tensor([[10]]), known)
+    assert torch.equal(small_lines, token_relations(large, torch.tensor([[20]]), known))
+    assert not torch.equal(small_lines, token_relations(large, torch.tensor([[10]]), known))
 
 
 def test_saving_and_the_auto_classes(tmp_path: Path) -> None:
