@@ -145,6 +145,18 @@ def test_a_real_training(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     assert json.loads((result.model_path / "progress.json").read_text()) == {"step": 4, "steps": 4}
 
 
+def test_comments_and_docstrings_make_no_training_anew() -> None:
+    code = "def f(x):\n    return x + 1"
+    assert module._code_only(code) == module._code_only(
+        '"""Doc."""\n# why\ndef f(x):\n    """Adds."""\n    return (x + 1)'
+    )
+    assert module._code_only(code) != module._code_only(code.replace("1", "2"))
+    assert {path.stem for path in (module.PACKAGE / "training").glob("*.py")} == {
+        *(name.removesuffix(".py") for name in module.TRAINING_CODE),
+        *("__init__", "launch", "model_card"),  # what they do changes no result
+    }
+
+
 def test_importing_the_launcher_is_cheap() -> None:
     code = "import sys, hf_mbdc.training.launch; print([n for n in ('torch', 'transformers') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
