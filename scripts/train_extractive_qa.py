@@ -35,7 +35,7 @@ def parse_flags(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--train-split", default="train", help="split to train on (default: train)")
     parser.add_argument("--predict-splits", nargs="*", default=[], help="splits to predict afterwards (default: none)")
     parser.add_argument("--data-revision", help="namespace/name@version of the data, for the model card")
-    parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="time between checkpoints (default: 60)")
+    parser.add_argument("--checkpoint-seconds", type=float, default=20.0, help="time between checkpoints (default: 20)")
     parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import nn
+    from transformers import PreTrainedModel
 
     from hf_mbdc.targets.encoding import Encoder
 
@@ -18,12 +18,12 @@ LAYOUT_SPAN = "layout_span"
 class Target:
     """A model and the encoder that makes its inputs."""
 
-    model: nn.Module
+    model: PreTrainedModel
     encoder: Encoder
 
     def save(self, folder: Path) -> None:
         """Writes weights (safetensors), config and, where it has one, tokenizer, as `from_pretrained` reads them."""
-        self.model.save_pretrained(folder)  # type: ignore[operator]
+        self.model.save_pretrained(folder)
         tokenizer = getattr(self.encoder, "tokenizer", None)
         if tokenizer is not None:
             tokenizer.save_pretrained(folder)

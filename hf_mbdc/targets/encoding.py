@@ -18,6 +18,7 @@ from hf_mbdc.errors import DataError
 
 READS = ("id", "question", "context", "words", "boxes")
 LABELS = ("answers", "answer_start", "answer_end")
+PAGE = 1000  # width and height of a page in `boxes`
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,12 @@ def _encode_row(
             f"{len(row['words'])} words have {len(boxes)} boxes",
             id=row["id"],
             mend="Give one box per word, or none at all.",
+        )
+    if boxes.size and (boxes.min() < 0 or boxes.max() > PAGE):
+        raise DataError(
+            "A box is outside the page",
+            id=row["id"],
+            mend=f"Scale x by the page's width and y by its height to 0–{PAGE}.",
         )
     key = row["context"], boxes.tobytes()
     if key not in documents:

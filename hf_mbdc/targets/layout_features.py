@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hf_mbdc.targets.layout_span import LayoutSpanConfig
 
 # Letters are everything that is neither space, digit nor punctuation, so that combining marks stay with their base.
-_PUNCTUATION = r"!-/:-@\[-`{-~\u00a1-\u00bf\u2000-\u206f\u20a0-\u20cf\u3000-\u303f\uff01-\uff0f\uff1a-\uff20"
+_PUNCTUATION = r"!-/:-@\[-`{-~\u00a1-\u00bf\u2000-\u206f\u20a0-\u20cf\u3000-\u303f\uff01-\uff0f\uff1a-\uff20\ufeff"
 # Scripts that write no space between words (or glue particles to them, Hangul): one token per character there, or no
 # token border would be where an answer ends.
 _UNSPACED = (
@@ -161,7 +161,7 @@ def token_boxes(offsets: np.ndarray, words: np.ndarray, boxes: np.ndarray) -> np
     """
     index = np.clip(np.searchsorted(words[:, 0], offsets[:, 0], side="right") - 1, 0, len(words) - 1)
     start, end = words[index].T
-    share = (np.clip(offsets, start[:, None], end[:, None]) - start[:, None]) / (end - start)[:, None]
+    share = (np.clip(offsets, start[:, None], end[:, None]) - start[:, None]) / np.maximum(end - start, 1)[:, None]
     box = boxes[index].copy()
     width = box[:, 2] - box[:, 0]
     box[:, 2] = box[:, 0] + np.rint(share[:, 1] * width).astype(np.int64)

@@ -21,7 +21,8 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering, PretrainedCo
 from transformers.modeling_outputs import QuestionAnsweringModelOutput
 from transformers.modeling_utils import PreTrainedModel
 
-PAGE = 1000
+from hf_mbdc.targets.encoding import PAGE
+
 # Edges of the classes of distances, on each side of 0.
 DX_EDGES = (20, 44, 96, 209, 457, 1000)  # of the page's width
 DY_EDGES = (5, 11, 24, 38, 60, 100, 180, 400)  # 1/20 of the document's line height: same line < 11, next line about 24

@@ -60,10 +60,12 @@ def make_accelerator() -> Accelerator:
     There, `Accelerator()` silently makes every process a world of its own, unless it is told to use the CPU.
     """
     import torch
-    from accelerate import Accelerator
+    from accelerate import Accelerator, DistributedDataParallelKwargs
 
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    return Accelerator(cpu=several and not torch.cuda.is_available())
+    # Some checkpoints have a pooler, which no span depends on; without the flag, processes would wait for its gradient.
+    handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)] if several else []
+    return Accelerator(cpu=several and not torch.cuda.is_available(), kwargs_handlers=handlers)
 
 
 def train(
@@ -73,7 +75,7 @@ def train(
     accelerator: Accelerator,
     output_dir: Path,
     *,
-    checkpoint_seconds: float = 60.0,
+    checkpoint_seconds: float = 20.0,
     resume: bool = True,
 ) -> TrainingState:
     """Trains `target.model` in place.

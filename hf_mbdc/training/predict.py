@@ -23,7 +23,7 @@ BATCH_TOKENS = 8192
 
 
 def predict(target: Target, rows: Sequence[EncodedRow], device: torch.device | str = "cpu") -> list[Prediction]:
-    """Predictions in the order of `rows`. They depend on the rows only, not on how they are put into batches."""
+    """Predictions in the order of `rows`. How they are put into batches does not matter, but for rounding."""
     predictions: dict[int, Prediction] = {}
     model = target.model.to(device).eval()
     for indices in _batches(rows):
