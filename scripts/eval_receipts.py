@@ -151,8 +151,6 @@ def print_scores(rows: Dataset, answers: dict[str, list[list[str]]]) -> dict[str
         shown = [keys == key for key in KEYS] + [np.ones(len(keys), dtype=bool)]
         cells = [" / ".join(f"{scores[:, part].mean():.3f}" for scores in both) for part in shown]
         soft = [np.mean([score(texts, references).mean() for texts in seeds]) for score in (anls_scores, f1_scores)]
-            float(np.mean([score(texts, references).mean() for texts in seeds])) for score in (anls_scores, f1_scores)
-        ]
         if method == RULE:
             cells = [cell if key == "total" else "–" for key, cell in zip((*KEYS, "all"), cells, strict=True)]
         tail = "" if method == RULE else "".join(f"{value:7.3f}" for value in soft)
@@ -201,9 +199,8 @@ def main() -> None:
     status = np.array(rows["match_status"][:])
     given = status != "unanswerable"
     located = np.isin(status[given], ("exact", "fuzzy")).mean()
-    print(
-        f"{len(set(rows['document_id'][:]))} documents, {len(rows)} rows; located: {located:.2%} of {given.sum()} answers"
-    )
+    documents = len(set(rows["document_id"][:]))
+    print(f"{documents} documents, {len(rows)} rows; located: {located:.2%} of {given.sum()} answers")
 
     # 2. Folds over documents: the same text, or the same vendor, is on one side
     groups = rows["vendor"][:] if flags.split_by == "vendor" else rows["context"][:]
