@@ -22,10 +22,15 @@ import shutil
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import MbdcError
+from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from hf_mbdc.targets.encoding import EncodedRow
+    from hf_mbdc.training.loop import TrainingState
 
 
 def parse_flags(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -48,6 +53,7 @@ def parse_flags(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> None:
     flags = parse_flags(arguments)
+    clock = Clock(flags.checkpoint_seconds)
     config = TrainingConfig.from_flags(flags)
     output: Path = flags.output_dir
     output.mkdir(parents=True, exist_ok=True)
@@ -83,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     accelerator.wait_for_everyone()
     metrics = read_metrics(output) if flags.resume else {}
     if metrics.get("identity") == training_identity(encoded, config, accelerator.num_processes):
-        target = load_target(str(output))
+        target, state = load_target(str(output)), None
     else:
         state = train(
             target,
@@ -91,12 +97,11 @@ def main(arguments: list[str] | None = None) -> None:
             config,
             accelerator,
             output,
-            checkpoint_seconds=flags.checkpoint_seconds,
+            clock,
             resume=flags.resume,
         )
         if accelerator.is_main_process:
             target.save(output)
-            metrics = collect_metrics(dataclasses.asdict(state), encoded, output)
         accelerator.wait_for_everyone()
 
     # 4. Predictions; every process does its share
@@ -107,6 +112,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 5. Card and metrics; metrics.json comes last and says that everything is there
     if accelerator.is_main_process:
+        if state is not None:
+            state.add_time(clock)
+            metrics = collect_metrics(state, encoded, output)
         card = render_model_card(dataclasses.asdict(config), metrics, flags.data_revision)
         (output / "README.md").write_text(card, encoding="utf-8")
         write_atomically(output / "metrics.json", json.dumps(metrics, indent=2, sort_keys=True) + "\n")
@@ -120,17 +128,17 @@ def read_metrics(output: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def collect_metrics(state: dict[str, Any], encoded: list[Any], output: Path) -> dict[str, Any]:
+def collect_metrics(state: TrainingState, encoded: list[EncodedRow], output: Path) -> dict[str, Any]:
     left_out = Counter(row.left_out for row in encoded if row.left_out)
     weights = sorted(output.glob("*.safetensors"))
     return {
-        "identity": state["identity"],
-        "loss": state["epoch_losses"][-1],
-        "epoch_losses": state["epoch_losses"],
-        "wall_seconds": round(state["wall_seconds"], 3),
-        "cpu_seconds": round(state["cpu_seconds"], 3),
-        "steps": state["step"],
-        "tokens": state["tokens"],
+        "identity": state.identity,
+        "loss": state.epoch_losses[-1],
+        "epoch_losses": state.epoch_losses,
+        "wall_seconds": round(state.wall_seconds, 3),
+        "cpu_seconds": round(state.cpu_seconds, 3),
+        "steps": state.step,
+        "tokens": state.tokens,
         "rows_used": len(encoded) - left_out.total(),
         "rows_left_out": dict(left_out),
         "weights_sha256": hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest(),

@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 
 SCRIPT = "train_extractive_qa.py"
 TRAIN_SPLIT = "train"
-TRAINING_CODE = ("config.py", "data.py", "loop.py", "order.py", "predict.py")  # of hf_mbdc/training, beside all targets
+TRAINING_CODE = (
+    "clock.py",
+    "config.py",
+    "data.py",
+    "loop.py",
+    "order.py",
+    "predict.py",
+)  # of hf_mbdc/training, beside all targets
 POLL_SECONDS = 0.1
 STOP_SECONDS = 5.0
 # Of a small model on a CPU: without the first two, glibc gives every tensor back to the kernel, where most of the time

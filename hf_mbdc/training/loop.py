@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from hf_mbdc.errors import TrainingError
 from hf_mbdc.targets.batches import collate
 from hf_mbdc.targets.objective import labelled_spans, span_loss, span_scores
+from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.order import epoch_batches
 
 if TYPE_CHECKING:
@@ -38,20 +39,26 @@ class TrainingState:
 
     identity: str = ""  # of rows, settings and number of processes
     step: int = 0
-    tokens: int = 0  # model input tokens of this process, without padding
+    tokens: int = 0  # model input tokens of all processes, without padding
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
     epoch_losses: list[float] = field(default_factory=list)
     open_losses: list[float] = field(default_factory=list)  # of the epoch that is not at its end
 
     def count(self, rows: Sequence[EncodedRow], loss: float, *, ends_epoch: bool) -> None:
-        """One step was done."""
+        """One step was done, on `rows` over all processes."""
         self.step += 1
         self.tokens += sum(len(window.offsets) for row in rows for window in row.windows)
         self.open_losses.append(loss)
         if ends_epoch:
             self.epoch_losses.append(sum(self.open_losses) / len(self.open_losses))
             self.open_losses = []
+
+    def add_time(self, clock: Clock) -> None:
+        """Adds what passed since this was called last."""
+        wall, cpu = clock.lap()
+        self.wall_seconds += wall
+        self.cpu_seconds += cpu
 
 
 def make_accelerator() -> Accelerator:
@@ -74,15 +81,16 @@ def train(
     config: TrainingConfig,
     accelerator: Accelerator,
     output_dir: Path,
+    clock: Clock,
     *,
-    checkpoint_seconds: float = 20.0,
     resume: bool = True,
 ) -> TrainingState:
     """Trains `target.model` in place.
 
     Args:
         rows: encoded rows; those with `left_out` are not used.
-        checkpoint_seconds: a checkpoint is written to `output_dir/checkpoint` that often; 0 for after every step.
+        output_dir: where checkpoints and progress are written.
+        clock: started with the process; says how often a checkpoint is written to `output_dir/checkpoint`.
         resume: whether to go on from that checkpoint.
 
     Raises:
@@ -93,43 +101,32 @@ def train(
     used = [row for row in rows if row.left_out is None]
     if not used:
         raise TrainingError("There is no row to train on", reasons=dict(Counter(row.left_out for row in rows)))
-    epochs = [_epoch(used, config, target, epoch, accelerator) for epoch in range(config.epochs)]
-    batches = [batch for epoch in epochs for batch in epoch]
-    last_steps = dict.fromkeys(itertools.accumulate(map(len, epochs)))
+    processes = accelerator.num_processes
+    together = target.encoder.shares_documents
+    order = {"seed": config.seed, "together": together, "processes": processes}
+    epochs = [epoch_batches(used, config.batch_size, epoch=epoch, **order) for epoch in range(config.epochs)]
+    steps = [epoch[i : i + processes] for epoch in epochs for i in range(0, len(epoch), processes)]
+    last_steps = set(itertools.accumulate(len(epoch) // processes for epoch in epochs))
     optimizer = torch.optim.AdamW(parameter_groups(target.model, config.weight_decay), betas=BETAS, fused=True)
     model, optimizer = accelerator.prepare(target.model, optimizer)
-    state = TrainingState(training_identity(rows, config, accelerator.num_processes))
+    state = TrainingState(training_identity(rows, config, processes))
     if resume:
         state = _resume(accelerator, output_dir, state)
-    clock = Clock(state, checkpoint_seconds)
     model.train()
-    with Progress(output_dir, len(batches), state.step, accelerator.is_main_process) as progress:
-        for batch in batches[state.step :]:
-            part = [used[index] for index in batch]
-            rate = learning_rate(state.step, len(batches), config)
-            best_only = config.objective == "hard_em" and state.step >= config.marginal_fraction * len(batches)
+    with Progress(output_dir, len(steps), state.step, accelerator.is_main_process) as progress:
+        for batches in steps[state.step :]:
+            part = [used[index] for index in batches[accelerator.process_index]]
+            rate = learning_rate(state.step, len(steps), config)
+            best_only = config.objective == "hard_em" and state.step >= config.marginal_fraction * len(steps)
             loss = _step(model, optimizer, part, target, config, accelerator, rate, best_only)
-            state.count(part, loss, ends_epoch=state.step + 1 in last_steps)
+            everywhere = [used[index] for batch in batches for index in batch]
+            state.count(everywhere, loss, ends_epoch=state.step + 1 in last_steps)
             progress.advance(state.step, loss)
             if clock.due(accelerator):
-                _save(accelerator, output_dir, clock.stamp())
-    clock.stamp()
+                state.add_time(clock)
+                _save(accelerator, output_dir, state)
+    state.add_time(clock)
     return state
-
-
-def _epoch(
-    rows: Sequence[EncodedRow], config: TrainingConfig, target: Target, epoch: int, accelerator: Accelerator
-) -> list[list[int]]:
-    """The batches of this process."""
-    batches = epoch_batches(
-        rows,
-        config.batch_size,
-        seed=config.seed,
-        epoch=epoch,
-        together=target.encoder.shares_documents,
-        processes=accelerator.num_processes,
-    )
-    return batches[accelerator.process_index :: accelerator.num_processes]
 
 
 def _step(
@@ -178,35 +175,6 @@ def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
     """
     warm = max(1, round(config.warmup * steps))
     return config.learning_rate * min((step + 1) / warm, (steps - step) / max(1, steps - warm))
-
-
-class Clock:
-    """Says when a checkpoint is due, and adds the time of this run to the state's."""
-
-    def __init__(self, state: TrainingState, checkpoint_seconds: float) -> None:
-        self.state, self.every = state, checkpoint_seconds
-        self.mark = self.wall, self.cpu = time.monotonic(), time.process_time()
-        self.saved = self.wall
-
-    def due(self, accelerator: Accelerator) -> bool:
-        """Whether to save now; all processes agree, since the first decides."""
-        due = time.monotonic() - self.saved >= self.every
-        if accelerator.num_processes > 1:
-            import torch
-            from accelerate.utils import broadcast
-
-            due = bool(broadcast(torch.tensor([int(due)], device=accelerator.device)).item())
-        if due:
-            self.saved = time.monotonic()
-        return due
-
-    def stamp(self) -> TrainingState:
-        """The state, with the seconds up to now."""
-        wall, cpu = time.monotonic(), time.process_time()
-        self.state.wall_seconds += wall - self.wall
-        self.state.cpu_seconds += cpu - self.cpu
-        self.wall, self.cpu = wall, cpu
-        return self.state
 
 
 def _save(accelerator: Accelerator, output_dir: Path, state: TrainingState) -> None:

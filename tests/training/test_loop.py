@@ -21,8 +21,9 @@ from hf_mbdc.targets import Target
 from hf_mbdc.targets.encoding import encode_rows
 from hf_mbdc.targets.layout_features import LayoutSpanEncoder
 from hf_mbdc.targets.layout_span import LayoutSpanConfig, LayoutSpanForQuestionAnswering
+from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.config import TrainingConfig
-from hf_mbdc.training.loop import Clock, TrainingState, learning_rate, parameter_groups, train
+from hf_mbdc.training.loop import TrainingState, learning_rate, parameter_groups, train
 from hf_mbdc.training.predict import predict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +57,7 @@ def test_a_few_rows_are_learned_by_heart(objective: str, rows: list[dict[str, An
     some = [*rows[:7], {**unanswerable, "answer_start": -1, "answer_end": -1}]
     encoded = encode_rows(some, target.encoder)
     config = TrainingConfig(objective=objective, epochs=40, batch_size=4, learning_rate=1e-2)
-    state = train(target, encoded, config, Accelerator(), tmp_path, checkpoint_seconds=1e9)
+    state = train(target, encoded, config, Accelerator(), tmp_path, Clock(1e9))
     predicted = [(p.start, p.end) for p in predict(target, encoded)]
     allowed = [{(c["start"], c["end"]) for c in row["candidates"]} or {(-1, -1)} for row in some]
     if objective == "chosen":
@@ -71,26 +72,28 @@ def test_rows_that_teach_nothing_are_left_out(rows: list[dict[str, Any]], tmp_pa
     target = small_target()
     absent = {**rows[0], "answer_start": -1, "answer_end": -1, "candidates": []}
     encoded = encode_rows([absent, rows[1]], target.encoder)
-    state = train(target, encoded, TrainingConfig(epochs=1), Accelerator(), tmp_path)
+    state = train(target, encoded, TrainingConfig(epochs=1), Accelerator(), tmp_path, Clock(1e9))
     assert state.tokens == len(encoded[1].windows[0].offsets)
     with pytest.raises(TrainingError, match=r"There is no row to train on \(reasons {'absent': 1}\)"):
-        train(target, encoded[:1], TrainingConfig(epochs=1), Accelerator(), tmp_path)
+        train(target, encoded[:1], TrainingConfig(epochs=1), Accelerator(), tmp_path, Clock(1e9))
 
 
 def test_a_loss_that_is_not_a_number_stops_at_once(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     target = small_target()
     target.model.spans.bias.data.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"The loss is not a number.*Lower --learning-rate"):
-        train(target, encode_rows(rows, target.encoder), TrainingConfig(epochs=1), Accelerator(), tmp_path)
+        train(target, encode_rows(rows, target.encoder), TrainingConfig(epochs=1), Accelerator(), tmp_path, Clock(1e9))
 
 
-def test_the_clock_adds_the_time_of_several_runs() -> None:
-    state = TrainingState("x", wall_seconds=100.0, cpu_seconds=50.0)
-    clock = Clock(state, 1e9)
+def test_the_time_of_several_runs_adds_up() -> None:
+    state, clock = TrainingState("x", wall_seconds=100.0, cpu_seconds=50.0), Clock(1e9)
     assert not clock.due(Accelerator())
-    clock.stamp()
-    assert 100 <= clock.stamp().wall_seconds < 160
+    clock.lap()
+    state.add_time(clock)
+    state.add_time(clock)
+    assert 100 <= state.wall_seconds < 160
     assert 50 <= state.cpu_seconds < 110
+    assert Clock(0).due(Accelerator())
 
 
 # --- the script, killed and started again ---
