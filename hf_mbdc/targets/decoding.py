@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from hf_mbdc.targets.batches import Batch
 from hf_mbdc.targets.encoding import EncodedRow
@@ -37,10 +36,9 @@ def decode(scores: SpanScores, batch: Batch, rows: Sequence[EncodedRow]) -> list
     Args:
         scores, batch: of `rows`, with the rows' `candidates` as the batch's spans.
     """
-    spans = scores.spans.clone()
-    spans[:, 0, 0] = -torch.inf  # the null token competes as one event per row, below
-    width = spans.shape[2]
-    best, place = (x.cpu().numpy() for x in spans.flatten(1).max(1))
+    width = scores.spans.shape[2]
+    # A window's null token may be the best of it: then all null tokens together are better still, and win below.
+    best, place = (x.cpu().numpy() for x in scores.spans.flatten(1).max(1))
     null = scores.null.cpu().numpy()
     window, start, end = batch.spans.unbind(1)
     candidates = scores.spans[window, start, end - start].cpu().numpy()

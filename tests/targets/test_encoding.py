@@ -164,3 +164,26 @@ def test_long_documents_lose_no_token_and_keep_the_answer_at_the_end() -> None:
 def test_a_span_between_tokens_is_not_located() -> None:
     windows = windows_of(tokens=3, size=3, overlap=1, longest=1)
     assert locate_spans(windows, [(1, 1)], 2).tolist() == [[-1, -1, -1]]
+
+
+def test_an_answer_at_the_very_start_is_one() -> None:
+    row = {**ROW, "answers": ["SHOP"], "answer_start": 0, "answer_end": 4, "candidates": []}
+    encoded = encode_rows([row], encoder())[0]
+    assert encoded.left_out is None
+    assert text_of(row, encoded, encoded.answer[0]) == "SHOP"
+
+
+def test_an_unanswerable_row_of_many_windows_has_a_null_token_in_each() -> None:
+    words = ["word"] * 100
+    row = {**ROW, "context": " ".join(words), "words": words, "boxes": [], "answers": [], "candidates": []}
+    encoded = encode_rows([row], encoder(max_length=32, max_answer_tokens=4))[0]
+    assert len(encoded.windows) > 2
+    assert encoded.answer.tolist() == [[w, 0, 0] for w in range(len(encoded.windows))]
+
+
+def test_documents_are_equal_when_text_and_boxes_are() -> None:
+    moved = {**ROW, "boxes": [[100, 100, 200, 200]] * 5}
+    first, second, third, fourth = encode_rows([ROW, moved, {**ROW, "question": "Which shop?"}, ROW], encoder())
+    assert [row.document for row in (first, second, third, fourth)] == [0, 1, 0, 0]
+    assert second.windows[0].inputs["bbox"][1].tolist() == [100, 100, 200, 200]
+    assert first.windows[0].inputs["bbox"] is third.windows[0].inputs["bbox"]
