@@ -127,6 +127,32 @@ def test_lines_are_counted_in_line_heights() -> None:
     assert not torch.equal(small_lines, token_relations(large, torch.tensor([[10]]), known))
 
 
+def test_a_layer_adds_to_what_it_gets() -> None:
+    model, _ = target()
+    layer = model.layers[0]
+    for output in (layer.attention_output, layer.mlp_out):
+        torch.nn.init.zeros_(output.weight)
+        torch.nn.init.zeros_(output.bias)
+    x = torch.randn(1, 3, model.config.hidden_size)
+    assert torch.equal(layer(x, torch.zeros(1, 9, dtype=torch.long)), x)
+
+
+def test_the_scale_of_the_relative_bias() -> None:
+    model, _ = target()
+    bias = model.layers[0].bias
+    for table in (bias.page, bias.order, bias.null):
+        torch.nn.init.ones_(table)
+    relations = torch.tensor([[0, 14 * 17 * 17, 15 * 17 * 17]])  # between words, from null, to padding
+    assert bias(relations)[0].tolist() == [20.0, 10.0, -10_000.0]
+
+
+def test_a_token_without_a_box_is_nowhere() -> None:
+    model, _ = target()
+    places = model._embed_boxes(torch.tensor([[[0, 0, 0, 0], [0, 0, 10, 10]]]))
+    assert not places[0, 0].any()
+    assert places[0, 1].any()
+
+
 def test_saving_and_the_auto_classes(tmp_path: Path) -> None:
     model, encoder = target(num_hidden_layers=1)
     model.save_pretrained(tmp_path)

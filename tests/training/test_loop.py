@@ -23,7 +23,7 @@ from hf_mbdc.targets.layout_features import LayoutSpanEncoder
 from hf_mbdc.targets.layout_span import LayoutSpanConfig, LayoutSpanForQuestionAnswering
 from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.config import TrainingConfig
-from hf_mbdc.training.loop import TrainingState, learning_rate, parameter_groups, train
+from hf_mbdc.training.loop import TrainingState, learning_rate, parameter_groups, train, training_identity
 from hf_mbdc.training.predict import predict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +76,25 @@ def test_rows_that_teach_nothing_are_left_out(rows: list[dict[str, Any]], tmp_pa
     assert state.tokens == len(encoded[1].windows[0].offsets)
     with pytest.raises(TrainingError, match=r"There is no row to train on \(reasons {'absent': 1}\)"):
         train(target, encoded[:1], TrainingConfig(epochs=1), Accelerator(), tmp_path, Clock(1e9))
+
+
+def test_what_makes_a_checkpoint_one_of_another_training(rows: list[dict[str, Any]]) -> None:
+    encoder, config = small_target().encoder, TrainingConfig()
+    first = rows[1]  # its answer occurs twice
+    moved = {**first, "answer_start": first["candidates"][0]["start"], "answer_end": first["candidates"][0]["end"]}
+    identities = {
+        training_identity(encode_rows(some, encoder), settings, processes)
+        for some, settings, processes in (
+            ([first], config, 1),
+            ([first, first], config, 1),
+            ([moved], config, 1),
+            ([{**first, "candidates": []}], config, 1),
+            ([{**first, "id": "x"}], config, 1),
+            ([first], TrainingConfig(seed=1), 1),
+            ([first], config, 2),
+        )
+    }
+    assert len(identities) == 7
 
 
 def test_a_loss_that_is_not_a_number_stops_at_once(rows: list[dict[str, Any]], tmp_path: Path) -> None:

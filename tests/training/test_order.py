@@ -42,6 +42,12 @@ def test_order_depends_on_seed_and_epoch_only() -> None:
     assert orders[0] != orders[2] != orders[3] != orders[0]
 
 
+def test_the_rows_of_a_long_document_are_mixed_too() -> None:
+    rows = rows_of([40])
+    orders = [epoch_batches(rows, 4, seed=0, epoch=epoch, together=True) for epoch in range(2)]
+    assert {frozenset(batch) for batch in orders[0]} != {frozenset(batch) for batch in orders[1]}
+
+
 def test_batches_need_little_padding() -> None:
     rows = rows_of([1] * 256)
     lengths = [[rows[i].length for i in batch] for batch in epoch_batches(rows, 4, seed=0, epoch=0)]
