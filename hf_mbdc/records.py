@@ -134,6 +134,7 @@ class Iteration:
     cost: Cost = Cost()
     recipe: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)  # reason → rows under rejected/, inherited ones included
     created_at: str = ""  # ISO 8601, UTC
     format: int = FORMAT
     sha: str | None = None  # of the commit; known only afterwards, so not part of the manifest

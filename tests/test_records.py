@@ -64,6 +64,7 @@ FULL = Iteration(
     cost=Cost(1.0, 2.0, 3, 4, 5),
     recipe={"name": "receipts", "seeds": [0, 1]},
     environment={"python": "3.11"},
+    rejected={"the document has no words": 6},
     created_at="2026-01-01T00:00:00+00:00",
 )
 
