@@ -8,12 +8,12 @@ import inspect
 import logging
 import sys
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from hf_mbdc.approaches._checks import LeftOut, check_approach, check_workload, describe_left_out
 from hf_mbdc.errors import DataError
 from hf_mbdc.transforms.checks import check_columns, check_id_values, check_ids
 
@@ -42,9 +42,9 @@ class Approach(Protocol):
 def annotate(ds: AnyDataset, approach: Approach, *, num_proc: int | None = None, batch_size: int = 1000) -> AnyDataset:
     """Adds the columns of an approach to a dataset, to every split of a dict, or to a stream.
 
-    Rows that cannot be annotated (say, a document without words) are left out; a warning says how many and why.
-    `annotate_with_rejected` gives them too. Columns of the same names are replaced. The result does not depend on
-    `num_proc`, `batch_size` or the order of the rows.
+    Rows that cannot be annotated (say, a document without words) are left out; a warning says how many, why and the
+    first one. `annotate_with_rejected` gives them too. Columns of the same names are replaced. The result does not
+    depend on `num_proc`, `batch_size` or the order of the rows.
 
     Args:
         ds: a `Dataset`, `DatasetDict`, `IterableDataset` or `IterableDatasetDict` with the columns `approach.reads`.
@@ -55,6 +55,7 @@ def annotate(ds: AnyDataset, approach: Approach, *, num_proc: int | None = None,
     Raises:
         DataError: a column is missing or of another type, an id is missing or not unique, a split is empty, or no row
             of a split can be annotated. A stream's ids are checked batch by batch.
+        RecipeError: `approach` is none, or `num_proc` or `batch_size` is no number of at least 1.
 
     Example:
         >>> from datasets import Dataset
@@ -65,24 +66,25 @@ def annotate(ds: AnyDataset, approach: Approach, *, num_proc: int | None = None,
         >>> annotate(ds, ExtractiveQA())[0]["answer_start"]
         2
     """
-    from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
+    from datasets import DatasetDict, IterableDataset, IterableDatasetDict
 
+    check_approach(approach)
+    check_workload(num_proc, batch_size)
     if isinstance(ds, IterableDatasetDict):
         return IterableDatasetDict({split: _stream(part, approach, batch_size) for split, part in ds.items()})
     if isinstance(ds, IterableDataset):
         return _stream(ds, approach, batch_size)
-    if not isinstance(ds, Dataset | DatasetDict):
-        raise DataError(
-            f"annotate needs a dataset, not {type(ds).__name__}", mend="Load one with hf_mbdc.load_dataset(…)."
-        )
     annotated, rejected = annotate_with_rejected(ds, approach, num_proc=num_proc, batch_size=batch_size)
     for split, part in annotated.items() if isinstance(annotated, DatasetDict) else [(None, annotated)]:
         if not len(part):
-            reason = next(row["reason"] for row in rejected if split in (None, row["split"]))
+            first = next(row for row in rejected if split in (None, row["split"]))
             raise DataError(
-                f"No row can be annotated; the first one: {reason}", split=split, mend="Mend the documents."
+                f"No row can be annotated; the first one: {first['reason']}",
+                split=split,
+                id=first["id"],
+                mend="Mend the documents.",
             )
-    _warn(Counter(rejected["reason"]), split=None)
+    _warn([LeftOut(**row) for row in rejected])
     return annotated
 
 
@@ -96,14 +98,20 @@ def annotate_with_rejected(
         that does not know its split) and `reason`.
 
     Raises:
-        DataError: as `annotate`, but not for unsound rows.
+        DataError: as `annotate`, but not for unsound rows; a stream, whose rows are not known yet.
+        RecipeError: as `annotate`.
     """
-    from datasets import Dataset, DatasetDict, Features, Value
+    from datasets import Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict, Value
 
+    check_approach(approach)
+    check_workload(num_proc, batch_size)
+    if isinstance(ds, IterableDataset | IterableDatasetDict):
+        raise DataError(
+            "The rejected rows of a stream cannot be known beforehand", mend="Use hf_mbdc.annotate, or load the data."
+        )
     if not isinstance(ds, Dataset | DatasetDict):
         raise DataError(
-            f"The rejected rows of {type(ds).__name__} cannot be known beforehand",
-            mend="Use annotate, or load the data.",
+            f"annotate needs a dataset, not {type(ds).__name__}", mend="Load one with hf_mbdc.load_dataset(…)."
         )
     splits = dict(ds) if isinstance(ds, DatasetDict) else {str(ds.split) if ds.split else None: ds}
     if not splits:
@@ -192,7 +200,8 @@ class _StreamTransform:
         check_columns({name: reads.get(name) for name in batch}, reads, split=self.split)  # values have no types
         check_id_values(batch["id"], split=self.split)
         columns = _Transform(self.approach, self.split)(batch)
-        _warn(Counter(reason for reason in columns[REASON] if reason is not None), split=self.split)
+        pairs = zip(batch["id"], columns[REASON], strict=True)
+        _warn([LeftOut(row_id, self.split, reason) for row_id, reason in pairs if reason is not None])
         return columns
 
 
@@ -212,11 +221,9 @@ def _is_sound(reason: str | None) -> bool:
     return reason is None
 
 
-def _warn(reasons: Counter[str], split: str | None) -> None:
-    if reasons:
-        examples = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common(3))
-        where = f" of split {split!r}" if split else ""
-        logger.warning("%d rows%s were left out: %s", reasons.total(), where, examples)
+def _warn(rows: Sequence[LeftOut]) -> None:
+    if rows:
+        logger.warning("%s", describe_left_out(rows))
 
 
 def _fingerprint(ds: Dataset, approach: Approach) -> str:

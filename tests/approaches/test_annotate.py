@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import logging
 import sys
@@ -12,9 +13,10 @@ from typing import Any
 import pytest
 from datasets import Dataset, DatasetDict, Features, IterableDatasetDict, List, Value, load_from_disk
 
-from hf_mbdc.approaches import annotate, annotate_with_rejected
+from hf_mbdc.approaches import _checks, annotate, annotate_with_rejected, reason_kind
+from hf_mbdc.approaches._checks import LeftOut, describe_left_out
 from hf_mbdc.approaches.extractive_qa import ExtractiveQA
-from hf_mbdc.errors import DataError
+from hf_mbdc.errors import DataError, RecipeError
 
 READS = ExtractiveQA().reads
 
@@ -90,20 +92,65 @@ def test_bad_rows_are_set_aside_with_their_reason(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.WARNING):
         assert len(annotate(with_bad_rows(), ExtractiveQA())) == 10
     assert caplog.messages == [
-        "2 rows were left out: 1 × the document has no words; 1 × box 0 is inverted: [9, 9, 1, 1]"
+        "2 rows were left out: 1 × the document has no words (id '001'); 1 × box 0 is inverted: [9, 9, 1, 1] (id '005')"
     ]
+
+
+def test_reasons_are_grouped_without_their_values(caplog: pytest.LogCaptureFixture) -> None:
+    made = rows().to_list()
+    made[4]["boxes"][1] = [300, 53, 0, 0]
+    made[7]["boxes"][0] = [30, 53, 0, 0]
+    made[9].update(words=[], boxes=[], context="")
+    with caplog.at_level(logging.WARNING):
+        annotate(DatasetDict(train=rows(), test=Dataset.from_list(made, features=READS)), ExtractiveQA())
+        annotate(Dataset.from_list(made[:5], features=READS), ExtractiveQA())
+    assert caplog.messages == [
+        "3 rows were left out: 2 × box … is inverted: … (first id '004', split 'test': "
+        "box 1 is inverted: [300, 53, 0, 0]); 1 × the document has no words (id '009', split 'test')",
+        "1 row was left out: 1 × box 1 is inverted: [300, 53, 0, 0] (id '004')",
+    ]
+
+
+def test_many_reasons_are_cut() -> None:
+    kinds = ["abc"[i % 3] for i in range(6)] + ["d", "e"]
+    assert describe_left_out([LeftOut(str(i), None, kind) for i, kind in enumerate(kinds)]) == (
+        "8 rows were left out: 2 × a (first id '0'); 2 × b (first id '1'); 2 × c (first id '2'); 2 × other reasons"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        (
+            "word 3 ('9.00') does not follow its predecessor in context",
+            "word … (…) does not follow its predecessor in context",
+        ),
+        ('word 3 ("it\'s") does not follow', "word … (…) does not follow"),
+        (r"word 3 ('\'\'') does not follow", "word … (…) does not follow"),
+        ("the document has no words", "the document has no words"),
+    ],
+)
+def test_kinds_of_reasons(reason: str, kind: str) -> None:
+    assert reason_kind(reason) == kind
+
+
+def test_examples_in_docstrings() -> None:
+    outcome = doctest.testmod(_checks)
+    assert (outcome.failed, outcome.attempted) == (0, 2)
 
 
 def test_a_stream_drops_bad_rows_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         kept = list(annotate(with_bad_rows().to_iterable_dataset(), ExtractiveQA()))
     assert len(kept) == 10
-    assert "2 rows were left out: 1 × the document has no words" in caplog.text
+    assert "2 rows were left out: 1 × the document has no words (id '001'); 1 × box 0 is inverted" in caplog.text
 
 
 def test_no_row_left() -> None:
     ds = with_bad_rows().select([1])
-    with pytest.raises(DataError, match="No row can be annotated; the first one: the document has no words"):
+    with pytest.raises(
+        DataError, match=r"No row can be annotated; the first one: the document has no words \(split 'test', id '001'\)"
+    ):
         annotate(DatasetDict(train=rows(), test=ds), ExtractiveQA())
     kept, rejected = annotate_with_rejected(ds, ExtractiveQA())
     assert (len(kept), rejected["split"][:]) == (0, [None])
@@ -169,8 +216,73 @@ def test_bad_streams() -> None:
 def test_not_a_dataset(thing: Any) -> None:
     with pytest.raises(DataError, match=f"annotate needs a dataset, not {type(thing).__name__}"):
         annotate(thing, ExtractiveQA())
-    with pytest.raises(DataError, match="cannot be known beforehand"):
+    with pytest.raises(DataError, match=f"annotate needs a dataset, not {type(thing).__name__}"):
         annotate_with_rejected(thing, ExtractiveQA())
+
+
+def test_rejected_rows_of_a_stream() -> None:
+    with pytest.raises(DataError, match="The rejected rows of a stream cannot be known beforehand"):
+        annotate_with_rejected(rows().to_iterable_dataset(), ExtractiveQA())  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("function", [annotate, annotate_with_rejected])
+@pytest.mark.parametrize(
+    ("approach", "message"),
+    [
+        (
+            None,
+            "annotate needs an approach, not NoneType, which has no name, reads, adds, try_transform "
+            "(key 'approach'). Pass one, for example hf_mbdc.ExtractiveQA().",
+        ),
+        (
+            ExtractiveQA,
+            "The approach is the class ExtractiveQA, not an object of it (key 'approach'). "
+            "Write ExtractiveQA() with its parentheses.",
+        ),
+        (
+            "extractive_qa",
+            "The approach is its name, 'extractive_qa', not an object (key 'approach'). "
+            "Pass hf_mbdc.approaches.make_approach('extractive_qa').",
+        ),
+        (
+            "extractive",
+            "The approach is its name, 'extractive', not an object (key 'approach'). "
+            "Pass one, for example hf_mbdc.ExtractiveQA().",
+        ),
+    ],
+)
+def test_not_an_approach(function: Any, approach: Any, message: str) -> None:
+    for ds in (rows(), rows().to_iterable_dataset()):
+        with pytest.raises(RecipeError) as caught:
+            function(ds, approach)
+        assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("function", [annotate, annotate_with_rejected])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"num_proc": -1},
+            "num_proc is -1 (key 'num_proc'). Give a whole number of at least 1, or None for this process alone.",
+        ),
+        (
+            {"num_proc": "2"},
+            "num_proc is '2' (key 'num_proc'). Give a whole number of at least 1, or None for this process alone.",
+        ),
+        (
+            {"num_proc": 0},
+            "num_proc is 0 (key 'num_proc'). Give a whole number of at least 1, or None for this process alone.",
+        ),
+        ({"batch_size": 0}, "batch_size is 0 (key 'batch_size'). Give a whole number of at least 1."),
+        ({"batch_size": None}, "batch_size is None (key 'batch_size'). Give a whole number of at least 1."),
+        ({"batch_size": True}, "batch_size is True (key 'batch_size'). Give a whole number of at least 1."),
+    ],
+)
+def test_bad_workloads(function: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        function(rows(), ExtractiveQA(), **options)
+    assert str(caught.value) == message
 
 
 def test_no_split() -> None:
