@@ -78,9 +78,9 @@ class Evidence:
     difference: float
     interval: tuple[float, float]
     confidence: float
-    p_value: float
+    p_value: float  # of the hypothesis that the true difference is `minimum_effect`
     verdict: Verdict
-    minimum_effect: float = 0.0  # gain that was asked for: `accept` when the interval lies above it
+    minimum_effect: float = 0.0  # gain that was asked for: `accept` when interval and p-value tell a larger one
     slices: tuple[SliceEvidence, ...] = ()
     secondary: dict[str, tuple[float, float]] = field(default_factory=dict)  # other metrics: (parent, candidate)
 
@@ -104,6 +104,7 @@ class SplitRecord:
 
     rows: int
     content_hash: str
+    documents: int | None = None  # different values of `document_id`; None where the rows have no such column
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ def decide(evidence: Evidence) -> Decision:
     """The verdict of the evidence with its reason in plain words and figures.
 
     The reason also tells what speaks against the verdict: slices that fell although the candidate is accepted, slices
-    that rose although it is not, and a permutation test that is less sure than the interval.
+    that rose although it is not, and an interval that is surer than the permutation test.
 
     Args:
-        evidence: as `Comparison.to_evidence` gives it. Its verdict is kept; nothing here overrules the interval.
+        evidence: as `Comparison.to_evidence` gives it. Its verdict is kept; nothing here overrules it.
 
     Example:
         >>> evidence = Evidence(
@@ -21,7 +21,8 @@ def decide(evidence: Evidence) -> Decision:
         ... )
         >>> print(decide(evidence).reason)  # doctest: +NORMALIZE_WHITESPACE
         exact_match on test went from 0.820 to 0.870: +0.050, 95% interval +0.031 to +0.069 (316 rows of 79 clusters,
-        3 seeds, p = 0.0001). The whole interval lies above 0, so the candidate is accepted.
+        3 seeds, p = 0.0001). The whole interval lies above 0 and the permutation test agrees, so the candidate is
+        accepted.
     """
     low, high = evidence.interval
     measured = (
@@ -36,11 +37,19 @@ def decide(evidence: Evidence) -> Decision:
 def _conclusion(evidence: Evidence) -> str:
     bar = f"the minimum effect of {evidence.minimum_effect:+g}" if evidence.minimum_effect else "0"
     if evidence.verdict == "accept":
-        return f"The whole interval lies above {bar}, so the candidate is accepted."
+        return f"The whole interval lies above {bar} and the permutation test agrees, so the candidate is accepted."
     if evidence.verdict == "reject":
-        return f"The whole interval lies below {bar}, so the parent stays."
-    if evidence.interval == (0.0, 0.0):
+        return f"The whole interval lies below {bar} and the permutation test agrees, so the parent stays."
+    if evidence.interval == (0.0, 0.0) and not evidence.minimum_effect:
         return "No cluster scores differently, so nothing favours the candidate and the parent stays."
+    low, high = evidence.interval
+    if low > evidence.minimum_effect or high < evidence.minimum_effect:
+        side = "above" if low > evidence.minimum_effect else "below"
+        return (
+            f"The whole interval lies {side} {bar}, but the permutation test is not sure (p = {evidence.p_value:.2g}, "
+            f"above {1 - evidence.confidence:.2g}): so few clusters speak for a difference that it may be chance, and "
+            "the parent stays. More evaluation documents would tell."
+        )
     return (
         f"The interval includes {bar}: the gain may be real or chance, this evaluation cannot tell, and the parent "
         "stays. More evaluation documents or seeds would narrow the interval."
@@ -57,9 +66,6 @@ def _reservations(evidence: Evidence) -> list[str]:
     if against:
         moved = "fell" if evidence.verdict == "accept" else "rose"
         told.append(f"Yet it {moved} on {', '.join(map(_slice, against))}, not corrected for the number of slices.")
-    beyond = not evidence.interval[0] <= 0 <= evidence.interval[1]
-    if beyond and evidence.p_value > 1 - evidence.confidence:
-        told.append(f"The permutation test is less sure than the interval (p = {evidence.p_value:.2g}).")
     return told
 
 

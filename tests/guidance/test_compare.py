@@ -32,19 +32,41 @@ def test_example_in_the_docstring() -> None:
 
 
 def test_figures_of_a_clear_gain() -> None:
-    parent = np.array([[0, 0, 1, 0] * 5, [0, 0, 1, 1] * 5])
-    candidate = np.array([[1, 1, 1, 0] * 5, [1, 1, 1, 1] * 5])
-    found = compare(parent, candidate, clusters=[row // 2 for row in range(20)], slices=["even", "odd"] * 10)
+    parent = np.array([[0, 0, 1, 0] * 6, [0, 0, 1, 1] * 6])
+    candidate = np.array([[1, 1, 1, 0] * 6, [1, 1, 1, 1] * 6])
+    found = compare(parent, candidate, clusters=[row // 2 for row in range(24)], slices=["even", "odd"] * 12)
     assert found.parent == 0.375
     assert found.candidate == 0.875
     assert found.difference == 0.5
-    assert (found.rows, found.clusters, found.seeds) == (20, 10, 2)
-    # Five clusters gain 1 on each row and five gain nothing: the bootstrap mean is Binomial(10, ½)/10.
-    assert found.interval == pytest.approx((0.2, 0.8))
-    # All five gaining clusters must keep, or all turn, their sign: 2/32.
-    assert found.p_value == pytest.approx(2 / 32, abs=0.01)
+    assert (found.rows, found.clusters, found.seeds) == (24, 12, 2)
+    # Six clusters gain 1 on each row and six gain nothing: the bootstrap mean is Binomial(12, ½)/12.
+    assert found.interval == pytest.approx((0.25, 0.75))
+    # All six gaining clusters must keep, or all turn, their sign: 2/64.
+    assert found.p_value == pytest.approx(2 / 64, abs=0.006)
     assert found.verdict == "accept"
-    assert [(part.name, part.rows, part.difference) for part in found.slices] == [("even", 10, 0.5), ("odd", 10, 0.5)]
+    assert [(part.name, part.rows, part.difference) for part in found.slices] == [("even", 12, 0.5), ("odd", 12, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("better", "documents", "p_value", "verdict"),
+    [
+        (2, 2, 2 / 4, "inconclusive"),  # the interval is 1 to 1
+        (4, 79, 2 / 16, "inconclusive"),  # .013 to .101
+        (5, 79, 2 / 32, "inconclusive"),
+        (6, 79, 2 / 64, "accept"),
+    ],
+)
+def test_few_documents_that_differ_may_be_luck(better: int, documents: int, p_value: float, verdict: str) -> None:
+    same, other = np.zeros(documents), np.arange(documents) < better
+    gain, loss = compare(same, other), compare(other, same)
+    assert gain.interval[0] > 0 > loss.interval[1]
+    assert gain.p_value == loss.p_value == pytest.approx(p_value, abs=0.01)
+    assert (gain.verdict, loss.verdict) == (verdict, "reject" if verdict == "accept" else verdict)
+
+
+def test_luck_is_a_matter_of_the_confidence_asked_for() -> None:
+    assert compare(np.zeros(79), np.arange(79) < 5, confidence=0.9).verdict == "accept"
+    assert compare(np.zeros(79), np.arange(79) < 6, confidence=0.99).verdict == "inconclusive"
 
 
 def test_loss_is_rejected_and_mirrors_the_gain() -> None:
@@ -68,11 +90,25 @@ def test_minimum_effect_moves_the_bar_but_not_the_interval() -> None:
     parent, candidate, clusters = scores_of(np.random.default_rng(4), seeds=2, effect=1.5)
     plain = compare(parent, candidate, clusters)
     low, high = plain.interval
-    for bar, verdict in [(low - 0.01, "accept"), ((low + high) / 2, "inconclusive"), (high + 0.01, "reject")]:
+    for bar, verdict in [(low - 0.1, "accept"), ((low + high) / 2, "inconclusive"), (high + 0.1, "reject")]:
         found = compare(parent, candidate, clusters, minimum_effect=bar)
         assert found.verdict == verdict
         assert found.interval == plain.interval
-        assert found.p_value == plain.p_value
+
+
+def test_p_value_is_about_the_minimum_effect() -> None:
+    gain = np.repeat([1.0, 0.0], [6, 2])  # 0.75
+    clusters = np.arange(8) // 2  # 2, 2, 2 and 0 of 2 rows
+    p_values = {bar: compare(np.zeros(8), gain, clusters, minimum_effect=bar).p_value for bar in (0, 0.5, 0.75, 1.0)}
+    # Sums less the bar: (2 2 2 0): ±6 in 2/8; (1 1 1 −1): |2| or more in all but 6/16; 0; (0 0 0 −2): all.
+    assert p_values == pytest.approx({0: 2 / 8, 0.5: 10 / 16, 0.75: 1.0, 1.0: 1.0}, abs=0.02)
+
+
+def test_a_gain_that_is_sure_but_below_the_minimum_effect_is_rejected_and_a_loss_within_it_accepted() -> None:
+    slight = np.tile([0.0, 0.02], 20)
+    assert compare(np.zeros(40), slight).verdict == "accept"
+    assert compare(np.zeros(40), slight, minimum_effect=0.05).verdict == "reject"
+    assert compare(slight, np.zeros(40), minimum_effect=-0.05).verdict == "accept"
 
 
 def test_rows_of_one_document_are_not_counted_as_independent() -> None:
@@ -162,6 +198,11 @@ def test_bad_input_is_refused_with_a_mend() -> None:
         compare([0, 1, 1], [1, 1, 1], clusters=["a", "b"])
     with pytest.raises(DataError, match="slices has 4 labels for 3 rows"):
         compare([0, 1, 1], [1, 1, 1], slices="abcd")
+    for null in (None, float("nan")):
+        with pytest.raises(DataError, match=r"A label of clusters is null \(row 1\)"):
+            compare([0, 1, 1], [1, 1, 1], clusters=["a", null, "b"])
+        with pytest.raises(DataError, match=r"A label of slices is null \(row 2\)"):
+            compare([0, 1, 1], [1, 1, 1], slices=["x", "x", null])
     with pytest.raises(DataError, match="All rows are of one cluster"):
         compare([0, 1, 1], [1, 1, 1], clusters=["a", "a", "a"])
     with pytest.raises(RecipeError, match="confidence is 95"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import doctest
 
+import pytest
+
 import hf_mbdc.guidance.decide as module
 from hf_mbdc.guidance.decide import decide
 from hf_mbdc.records import Evidence, SliceEvidence
@@ -36,7 +38,9 @@ def test_example_in_the_docstring() -> None:
 def test_gain_is_accepted_with_its_figures() -> None:
     decision = decide(GAIN)
     assert decision.verdict == "accept"
-    assert decision.reason == MEASURED + "The whole interval lies above 0, so the candidate is accepted."
+    assert decision.reason == MEASURED + (
+        "The whole interval lies above 0 and the permutation test agrees, so the candidate is accepted."
+    )
 
 
 def test_gain_that_hides_a_loss_names_it() -> None:
@@ -60,7 +64,7 @@ def test_loss_keeps_the_parent_and_names_what_rose() -> None:
     )
     decision = decide(loss)
     assert decision.verdict == "reject"
-    assert "The whole interval lies below 0, so the parent stays." in decision.reason
+    assert "The whole interval lies below 0 and the permutation test agrees, so the parent stays." in decision.reason
     assert "Yet it rose on total (+0.300, interval +0.200 to +0.400)" in decision.reason
 
 
@@ -80,11 +84,28 @@ def test_no_difference_at_all_is_said_so() -> None:
 def test_minimum_effect_and_one_seed_are_told() -> None:
     small = dataclasses.replace(GAIN, minimum_effect=0.1, verdict="reject", seeds=(0,), confidence=0.995)
     reason = decide(small).reason
-    assert "The whole interval lies below the minimum effect of +0.1, so the parent stays." in reason
+    assert "The whole interval lies below the minimum effect of +0.1 and the permutation test agrees" in reason
     assert "99.5% interval" in reason
     assert "1 seed, p" in reason
 
 
-def test_permutation_test_that_disagrees_is_told() -> None:
-    reason = decide(dataclasses.replace(GAIN, p_value=0.07)).reason
-    assert reason.endswith("The permutation test is less sure than the interval (p = 0.07).")
+@pytest.mark.parametrize(
+    ("bar", "interval", "words"),
+    [
+        (0.0, (0.013, 0.101), "above 0"),
+        (0.0, (-0.101, -0.013), "below 0"),
+        (0.01, (0.013, 0.101), "above the minimum effect of +0.01"),
+        (0.01, (0.0, 0.0), "below the minimum effect of +0.01"),
+    ],
+)
+def test_permutation_test_that_is_not_sure_is_why_it_is_inconclusive(
+    bar: float, interval: tuple[float, float], words: str
+) -> None:
+    few = dataclasses.replace(GAIN, interval=interval, minimum_effect=bar, p_value=0.1251, verdict="inconclusive")
+    decision = decide(few)
+    assert decision.verdict == "inconclusive"
+    assert decision.reason.endswith(
+        f"The whole interval lies {words}, but the permutation test is not sure (p = 0.13, above 0.05): so few "
+        "clusters speak for a difference that it may be chance, and the parent stays. More evaluation documents would "
+        "tell."
+    )
