@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +68,7 @@ def load_dataset(
 
     Returns:
         A `DatasetDict`, or a `Dataset` with `split`; the iterable kinds with `streaming`. A document that cannot be
-        used is set aside: a warning says how many and why, and `load_with_rejected` returns them.
+        used is set aside: a warning says how many and why, and `hf_mbdc.load_with_rejected` returns them.
 
     Raises:
         DataError: no such data set, folder or split; no document that can be used.
@@ -79,6 +79,7 @@ def load_dataset(
         >>> receipts[2]["question"]
         'What is the address of the company?'
     """
+    name = _check_name(name)
     if name not in LOADERS:
         return _load_elsewhere(name, data_dir, split=split, streaming=streaming, **options)
     if streaming:
@@ -89,20 +90,30 @@ def load_dataset(
 
 
 def load_with_rejected(name: str, data_dir: str | Path | None = None, **options: Any) -> Loaded:
-    """Loads a data set of one of our loaders together with the documents that were set aside, and why.
+    """Loads a whole data set together with the documents that were set aside, and why.
 
-    Args and errors are those of `load_dataset`.
+    Args and errors are those of `load_dataset`. Of a data set that is none of ours nothing is set aside, and one that
+    `datasets` gives without splits becomes the split `train`.
 
     Example:
         >>> loaded = load_with_rejected("made_receipts", documents=20, split_fractions=(0, 0, 1))
         >>> loaded.dataset["test"].num_rows, loaded.rejected.num_rows
         (80, 0)
     """
+    name = _check_name(name)
     if name not in LOADERS:
-        raise DataError(f"{name!r} is not a loader of ours", mend=f"Ours are {', '.join(LOADERS)}.")
+        none = _as_findings([])
+        return Loaded(_as_splits(_load_elsewhere(name, data_dir, **options)), none, none)
     builder, rejected, mended = _prepare(name, data_dir, options)
     _warn(name, rejected, mended)
     return Loaded(builder.as_dataset(), rejected, mended)
+
+
+def _check_name(name: object) -> str:
+    if isinstance(name, str | Path) and str(name).strip():
+        return str(name)
+    mend = f"Name one of ours ({', '.join(LOADERS)}), a folder, or a set on the Hub with its owner."
+    raise DataError(f"A data set is named by text, not by {name!r}", mend=mend)
 
 
 def _load_elsewhere(name: str, data_dir: str | Path | None, **options: Any) -> Any:
@@ -110,16 +121,36 @@ def _load_elsewhere(name: str, data_dir: str | Path | None, **options: Any) -> A
     import datasets
     from rapidfuzz.distance import OSA
 
-    near = min(LOADERS, key=lambda own: OSA.distance(name, own))
-    if OSA.distance(name, near) <= MISSPELT and not Path(name).exists():
+    near = min(LOADERS, key=lambda own: OSA.distance(name.casefold(), own))
+    if OSA.distance(name.casefold(), near) <= MISSPELT and not Path(name).exists():
         mend = f"Did you mean {near!r}? A set on the Hub is named with its owner, as in 'rajpurkar/squad'."
         raise DataError(f"There is no data set {name!r}", mend=mend)
     try:
         return datasets.load_dataset(name, data_dir=None if data_dir is None else str(data_dir), **options)
-    except (datasets.exceptions.DatasetNotFoundError, ConnectionError) as error:
+    except (FileNotFoundError, ConnectionError) as error:
+        # Not before the attempt: 'squad_v2' is near to one of ours, and a set on the Hub.
+        close = difflib.get_close_matches(name.casefold(), LOADERS, n=1)
+        hint = f"Did you mean {close[0]!r}? " if close else ""
         ours = ", ".join(LOADERS)
-        mend = f"Our loaders are {ours}; any other name is a set on the Hub (with its owner) or a folder. {error}"
+        mend = f"{hint}Our loaders are {ours}; any other name is a set on the Hub (with its owner) or a folder. {error}"
         raise DataError(f"There is no data set {name!r} that can be reached", mend=mend) from error
+    except (datasets.exceptions.DatasetsError, ValueError, TypeError) as error:
+        said = str(error.__cause__ or error).strip().split("\n")[0].rstrip(".")
+        mend = "Mend what it names. All options went to datasets.load_dataset as they are."
+        raise DataError(f"datasets cannot load {name!r}: {said}", mend=mend) from error
+
+
+def _as_splits(loaded: Any) -> DatasetDict:
+    from datasets import Dataset, DatasetDict
+
+    if isinstance(loaded, DatasetDict):
+        return loaded
+    if isinstance(loaded, Dataset):
+        return DatasetDict(train=loaded)
+    raise DataError(
+        f"What was set aside cannot be told of {type(loaded).__name__}",
+        mend="Leave out streaming, and name one split or none.",
+    )
 
 
 def _builder(
@@ -165,11 +196,15 @@ def _read(read: Callable[..., Any], split: str | None) -> Any:
 
 
 def _findings(report: DocumentBuilder, kind: str) -> Dataset:
-    from datasets import Dataset, Features, Value
-
     rows: list[dict[str, str]] = []
     if report.info.splits["report"].num_examples:  # without rows it could not be read
         rows = [row for row in report.as_dataset(split="report").to_list() if row["kind"] == kind]
+    return _as_findings(rows)
+
+
+def _as_findings(rows: Sequence[Mapping[str, str]]) -> Dataset:
+    from datasets import Dataset, Features, Value
+
     columns = {name: [row[name] for row in rows] for name in ("document_id", "reason")}
     return Dataset.from_dict(columns, features=Features({name: Value("string") for name in columns}))
 
@@ -180,5 +215,5 @@ def _warn(name: str, rejected: Dataset, mended: Dataset) -> None:
             continue
         shown = [f"{row['document_id']}: {row['reason']}" for row in findings.to_list()[:REASONS_SHOWN]]
         shown += [f"and {len(findings) - REASONS_SHOWN} more"] if len(findings) > REASONS_SHOWN else []
-        where = f"load_with_rejected(…).{field} has all of them"
+        where = f"hf_mbdc.load_with_rejected(…).{field} has all of them"
         logger.warning("%s: %d %s, %s: %s", name, len(findings), what, where, " | ".join(shown))

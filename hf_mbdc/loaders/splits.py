@@ -116,16 +116,31 @@ def assign(ties: Sequence[Sequence[str]], fractions: object, seed: int) -> list[
 
 
 def _empty_split(split: str, documents: int, names: list[str], fractions: Sequence[float], seed: int) -> DataError:
-    wanted = sum(f > 0 for f in fractions)
-    others = (s for s in range(SEEDS_TO_TRY) if len({split_of(name, fractions, s) for name in names}) == wanted)
-    other = next(others, None) if len(names) >= wanted else None
-    one_split = "split_fractions=(0, 0, 1) for a single split"
-    return DataError(
-        f"No document falls into the split: {documents} documents in {len(names)} groups are few",
-        split=split,
-        seed=seed,
-        mend=f"Pass {one_split}{'' if other is None else f', or seed={other}, which leaves no split empty'}.",
-    )
+    there = f"{_count(documents, 'document')} in {_count(len(names), 'group')} {'is' if documents == 1 else 'are'}"
+    two = [round(fractions[0] + fractions[1], 6), 0, round(fractions[2], 6)]  # without validation
+    if (other := _seed_without_empty(names, fractions)) is not None:
+        mend = f"Pass seed={other}, which leaves no split empty (in a recipe dataset.options.seed: {other}), or change "
+        mend += "split_fractions (in a recipe dataset.options.split_fractions), or give more documents."
+    elif two[0] and two[2] and (other := _seed_without_empty(names, two)) is not None:
+        mend = f"Do without validation: split_fractions={tuple(two)}, seed={other} (in a recipe "
+        mend += f"dataset.options.split_fractions: {two} and dataset.options.seed: {other}), or give more documents."
+    else:
+        mend = "Give more documents: a group is never divided. To look at them, pass split_fractions=(0, 0, 1), which "
+        mend += "makes one split; a recipe (dataset.options.split_fractions) needs documents for train and test."
+    return DataError(f"No document falls into the split: {there} too few", split=split, seed=seed, mend=mend)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _seed_without_empty(names: list[str], fractions: Sequence[float]) -> int | None:
+    """A seed for which every split has a group; None where none was found."""
+    wanted = sum(fraction > 0 for fraction in fractions)
+    if len(names) < wanted:
+        return None
+    seeds = (s for s in range(SEEDS_TO_TRY) if len({split_of(name, fractions, s) for name in names}) == wanted)
+    return next(seeds, None)
 
 
 LEGAL_FORMS = frozenset(

@@ -62,19 +62,36 @@ def test_fraction_zero_has_no_documents():
 
 
 def test_an_empty_split_names_a_seed_that_leaves_none_empty():
-    ties = [["a"], ["b"], ["c"], ["d"]]
-    with pytest.raises(DataError, match=r"No document falls into the split: 4 documents in 4 groups are few") as caught:
+    ties = [["a"], ["b"], ["c"], ["d"], ["d"]]
+    with pytest.raises(DataError) as caught:
         assign(ties, DEFAULT, seed=0)
-    assert caught.value.where["split"] == "validation"
-    seed = int(caught.value.mend.split("seed=")[1].split(",")[0])
-    assert set(assign(ties, DEFAULT, seed=seed)) == set(SPLITS)
+    assert str(caught.value) == (
+        "No document falls into the split: 5 documents in 4 groups are too few (split 'validation', seed 0). "
+        "Pass seed=6, which leaves no split empty (in a recipe dataset.options.seed: 6), or change "
+        "split_fractions (in a recipe dataset.options.split_fractions), or give more documents."
+    )
+    assert set(assign(ties, DEFAULT, seed=6)) == set(SPLITS)
 
 
-def test_fewer_groups_than_splits_can_only_be_one_split():
-    with pytest.raises(
-        DataError, match=r"2 documents in 1 groups are few .*Pass split_fractions=\(0, 0, 1\) for a sing"
-    ):
-        assign([["a"], ["a"]], DEFAULT, seed=0)
+def test_two_groups_can_do_without_validation():
+    with pytest.raises(DataError) as caught:
+        assign([["a"], ["b"]], DEFAULT, seed=1)
+    assert caught.value.mend == (
+        "Do without validation: split_fractions=(0.75, 0, 0.25), seed=3 (in a recipe "
+        "dataset.options.split_fractions: [0.75, 0, 0.25] and dataset.options.seed: 3), or give more documents."
+    )
+    assert set(assign([["a"], ["b"]], (0.75, 0, 0.25), seed=3)) == {"train", "test"}
+
+
+@pytest.mark.parametrize("fractions", [DEFAULT, (0, 0.5, 0.5), (0.5, 0.5, 0), (0.5, 0, 0.5)])
+def test_one_group_can_only_be_one_split(fractions):
+    with pytest.raises(DataError) as caught:
+        assign([["a"]], fractions, seed=0)
+    assert caught.value.what == "No document falls into the split: 1 document in 1 group is too few"
+    assert caught.value.mend == (
+        "Give more documents: a group is never divided. To look at them, pass split_fractions=(0, 0, 1), which makes "
+        "one split; a recipe (dataset.options.split_fractions) needs documents for train and test."
+    )
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_one_bad_document_is_set_aside_with_its_reason(folder, caplog, box, keys
         loaded = load_with_rejected("sroie", folder, **ALL_IN_TEST)
     assert loaded.rejected.to_list() == [{"document_id": "001", "reason": reason}]
     assert set(loaded.dataset["test"]["document_id"]) == {"000"}
-    assert "sroie: 1 set aside, load_with_rejected(…).rejected has all of them: 001: " + reason in caplog.text
+    assert "sroie: 1 set aside, hf_mbdc.load_with_rejected(…).rejected has all of them: 001: " + reason in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING):  # from the cache: no less
         assert load_with_rejected("sroie", folder, **ALL_IN_TEST).rejected.to_list() == loaded.rejected.to_list()
@@ -232,7 +232,7 @@ def test_equal_images_stay_together_though_their_text_was_read_differently(tmp_p
     [
         (
             None,
-            r"The loader 'sroie' reads local files and got no data_dir\. Give data_dir=…, the path of",
+            r"The loader 'sroie' reads local files and got no data_dir\. Give data_dir=… \(--data-dir\), the path of",
         ),
         ("nowhere", r"There is no such folder \(data_dir 'nowhere'\)\. Give data_dir"),
     ],
