@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
@@ -21,6 +22,7 @@ from hf_mbdc.targets import Target
 from hf_mbdc.targets.encoding import encode_rows
 from hf_mbdc.targets.layout_features import LayoutSpanEncoder
 from hf_mbdc.targets.layout_span import LayoutSpanConfig, LayoutSpanForQuestionAnswering
+from hf_mbdc.training import loop
 from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.config import TrainingConfig
 from hf_mbdc.training.loop import TrainingState, learning_rate, parameter_groups, train, training_identity
@@ -66,6 +68,28 @@ def test_a_few_rows_are_learned_by_heart(objective: str, rows: list[dict[str, An
     assert state.epoch_losses[-1] < 0.1 < state.epoch_losses[0]
     assert len(state.epoch_losses) == 40
     assert state.tokens == 40 * sum(len(window.offsets) for row in encoded for window in row.windows)
+
+
+def test_hard_em_begins_as_marginal(
+    rows: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best_only: list[bool] = []
+    span_loss = loop.span_loss
+    monkeypatch.setattr(
+        loop, "span_loss", lambda *a, **options: best_only.append(options["best_only"]) or span_loss(*a)
+    )
+    target = small_target()
+    config = TrainingConfig(objective="hard_em", marginal_fraction=0.25, epochs=4, batch_size=4)
+    train(target, encode_rows(rows, target.encoder), config, Accelerator(), tmp_path, Clock(1e9))
+    assert best_only == [False] * 3 + [True] * 9
+
+
+def test_gradients_are_scaled_down_to_the_norm(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    target = small_target()
+    before = target.model.spans.weight.detach().clone()
+    config = TrainingConfig(max_grad_norm=0.0, weight_decay=0.0, epochs=1)
+    train(target, encode_rows(rows, target.encoder), config, Accelerator(), tmp_path, Clock(1e9))
+    assert torch.equal(target.model.spans.weight, before)
 
 
 def test_rows_that_teach_nothing_are_left_out(rows: list[dict[str, Any]], tmp_path: Path) -> None:
