@@ -5,7 +5,9 @@ The steps go from sure to unsure; a later one runs only when the ones before it 
 1. **The same text**, after folding (`text.fold`). Every occurrence counts. Where some are whole words, those inside
    words are dropped; where none is, they stay: "Muslim" in "Muslims". Scripts without spaces know no inside of a word.
    A number is never found inside a longer one: "9.00" is in "RM9.00", not in "19.00", "9.005" or "1,239.00"; a date or
-   a version is no number, so that "2016" is in "12.05.2016".
+   a version is no number, so that "2016" is in "12.05.2016". A minus sign is part of its number: "9.00" is not in
+   "-9.00" or "-RM9.00". A hyphen is none: behind a letter, digit or full stop ("X-9", "5-9", "NO.-9"), or before
+   several numbers joined by hyphens, slashes or colons (dates, telephone numbers).
 2. **Another spacing or punctuation** (`text.squeeze`), or for an amount **the same number written another way**
    ("RM 1,234.50" for "1234.5").
 3. **The nearest text** by Levenshtein distance of the folded texts, at most `max_distance` × (length − 4), so that an
@@ -37,8 +39,12 @@ _SURE_LENGTH = 8  # squeezed characters from which a hit inside a word is no acc
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}|\d+(?:[.,]\d+)?")
-_CURRENCY = r"(?:[a-z]{0,2}[$€£¥₩₫₹]|rm|rp|myr|sgd|usd|eur|gbp|jpy|krw|cny|idr|vnd|thb|chf)?"
-_AMOUNT = re.compile(rf"-?{_CURRENCY}\s?-?(\d+(?:[.,]\d+)*)\s?{_CURRENCY}")
+_CURRENCY = r"(?:[a-z]{0,2}[$€£¥₩₫₹]|rm|rp|myr|sgd|usd|eur|gbp|jpy|krw|cny|idr|vnd|thb|chf)"
+_AMOUNT = re.compile(rf"(-?){_CURRENCY}?\s?(-?)(\d+(?:[.,]\d+)*)\s?{_CURRENCY}?")
+# No en dash: " –1995" is the rest of a range.
+_NEGATIVE = re.compile(
+    rf"(?<![^\s(\[{{|:;,=*\"'“‘]){_CURRENCY}?([-−－﹣])(?:{_CURRENCY}\s?)?(?!\d[\d.,]*[-/:]\d)(\d+(?:[.,]\d+)*)", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -70,13 +76,21 @@ class SearchText:
         return squeeze(self.folded)
 
     @cached_property
+    def signs(self) -> dict[int, int]:
+        """Every place behind a minus sign up to the first digit of its number → the place of the sign."""
+        negative = [match for match in _NEGATIVE.finditer(self.context) if number_value(match[2]) is not None]
+        return {place: m.start(1) for m in negative for place in range(m.end(1), m.start(2) + 1)}
+
+    @cached_property
     def numbers(self) -> dict[Decimal, list[tuple[int, int]]]:
-        """Every number of the context with its folded ranges, in order."""
+        """Every number of the context with its ranges, in order; a sign belongs to it."""
         found: dict[Decimal, list[tuple[int, int]]] = {}
         for match in _NUMBER.finditer(self.folded.text):
             value = number_value(match.group())
             if value is not None:
-                found.setdefault(value, []).append(match.span())
+                start, end = self.folded.original(*match.span())
+                sign = self.signs.get(start)
+                found.setdefault(value if sign is None else -value, []).append((start if sign is None else sign, end))
         return found
 
 
@@ -149,14 +163,14 @@ def _same_text(text: SearchText, answer: str, needle: FoldedText, _: float) -> l
     if needle.text:
         for start in _find_all(hay, needle.text):
             end = start + len(needle.text)
-            if not _cuts_number(hay, start, end):
+            if not _cuts_number(hay, start, end) and text.folded.starts[start] not in text.signs:
                 hits.append((start, end))
         whole = [hit for hit in hits if _is_whole(hay, *hit)]
         hits = [text.folded.original(*hit) for hit in whole or hits]
     if not hits:
         size = len(answer)
         raw = [(start, start + size) for start in _find_all(text.context, answer)]
-        hits = [hit for hit in raw if not _cuts_number(text.context, *hit)]
+        hits = [hit for hit in raw if not _cuts_number(text.context, *hit) and hit[0] not in text.signs]
     return hits
 
 
@@ -164,8 +178,10 @@ def _same_but_for_writing(text: SearchText, answer: str, needle: FoldedText, _: 
     """Step 2. An amount by its value; anything else by its letters and digits: four, unless only spaces differ."""
     amount = _AMOUNT.fullmatch(needle.text)
     if amount:
-        value = number_value(amount.group(1))
-        return [text.folded.original(*span) for span in text.numbers.get(value, [])] if value is not None else []
+        value = number_value(amount[3])
+        if value is None:
+            return []
+        return text.numbers.get(-value if amount[1] or amount[2] else value, [])
     squeezed = squeeze(needle).text
     if not squeezed:
         return []
@@ -177,6 +193,8 @@ def _same_but_for_writing(text: SearchText, answer: str, needle: FoldedText, _: 
         if len(squeezed) < 4 and found.replace(" ", "") != needle.text.replace(" ", ""):
             continue
         if Levenshtein.normalized_distance(found, needle.text) > 0.5 or _cuts_number(text.context, start, end):
+            continue
+        if _is_negative(found) != _is_negative(needle.text) or start in text.signs:
             continue
         if _is_whole(text.context, start, end) or len(squeezed) >= _SURE_LENGTH:
             hits.append((start, end))
@@ -202,7 +220,8 @@ def _nearest_text(text: SearchText, answer: str, needle: FoldedText, max_distanc
         parts += [(low, start), (end, high)]
         if digits and Levenshtein.distance(_digits(hay[start:end]), digits) > digit_limit:
             continue
-        hits.append(text.folded.original(start, end))
+        if _is_negative(hay[start:end]) == _is_negative(needle.text) and text.folded.starts[start] not in text.signs:
+            hits.append(text.folded.original(start, end))
     return hits
 
 
@@ -249,6 +268,11 @@ def _cuts_number(text: str, start: int, end: int) -> bool:
             if number_value(text[low:high].strip(".,")) is not None:
                 return True
     return False
+
+
+def _is_negative(folded: str) -> bool:
+    """Whether a folded text begins with a negative number."""
+    return _NEGATIVE.match(folded) is not None
 
 
 def _with_outer_punctuation(context: str, start: int, end: int, answer: str) -> tuple[int, int]:

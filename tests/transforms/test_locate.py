@@ -66,6 +66,69 @@ def test_no_number_inside_another(context: str, answer: str) -> None:
 @pytest.mark.parametrize(
     ("context", "answer", "text"),
     [
+        ("Total -9.00", "-9.00", "-9.00"),
+        ("Total −9.00", "-9.00", "−9.00"),  # U+2212
+        ("Discount:-9.00", "-9.00", "-9.00"),
+        ("RM-9.00", "RM -9.00", "-9.00"),
+        ("paid -RM9.00 now", "-9.00", "-RM9.00"),
+        ("$-9.00", "-$9.0", "-9.00"),
+        ("(-1,234.50)", "-1234.5", "-1,234.50"),
+        ("cash -9.00 9.00", "9.00", "9.00"),
+        ("cash −9.00 9.00", "RM9.00", "9.00"),
+        ("by -1250 % x", "-1250%", "-1250 %"),
+    ],
+)
+def test_a_minus_sign_belongs_to_its_number(context: str, answer: str, text: str) -> None:
+    assert found(context, answer) == [text]
+
+
+@pytest.mark.parametrize(
+    ("context", "answer"),
+    [
+        ("Total 5.00", "-5.00"),
+        ("-9.00", "9.00"),
+        ("Total −9.00", "9.00"),
+        ("Discount:-9.00", "9.00"),
+        ("(-9.00)", "9.00"),
+        ("RM-9.00", "9.00"),
+        ("-RM9.00", "9.00"),
+        ("-RM9.00", "RM9.00"),
+        ("Total RM 9.00", "-RM9.00"),
+        ("by -1250 % x", "1250%"),
+        ("by 1250 % x", "-1250%"),
+        ("RM-1234.00", "RM1234.00"),  # long enough for the third step
+        ("RM1234.00", "RM-1234.00"),
+        ("a -12345 members of the band", "12345 members of a band"),
+        ("a 12345 members of the band", "-12345 members of a band"),
+        ("a −e\u0301 −5", "5"),  # not ASCII: places before and after folding differ
+    ],
+)
+def test_a_number_with_another_sign_is_another_one(context: str, answer: str) -> None:
+    assert places(context, answer) == []
+
+
+@pytest.mark.parametrize(
+    ("context", "answer", "start"),
+    [
+        ("X-9", "9", 2),
+        ("5-9", "9", 2),
+        ("NO.-9", "9", 4),
+        ("20%-30%", "30%", 4),
+        ("on 2018-09-00", "09", 8),
+        ("Date:-25/12/2018", "25/12/2018", 6),
+        ("Date:-25.12.2018", "25.12.2018", 6),
+        ("TEL:-012-345 678", "012-345 678", 5),
+        ("in 1990 –1995", "1995", 9),
+        ("1990 - 1995", "1995", 7),
+    ],
+)
+def test_a_hyphen_is_no_minus_sign(context: str, answer: str, start: int) -> None:
+    assert places(context, answer) == [(start, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("context", "answer", "text"),
+    [
         ("Sdn Bhd", "SDN BHD", "Sdn Bhd"),
         ("it’s", "it's", "it’s"),
         ("ＴＯＴＡＬ", "total", "ＴＯＴＡＬ"),
@@ -208,7 +271,7 @@ def test_any_substring_is_found_verbatim(context: str, data: st.DataObject) -> N
     answer = context[start:end].strip()
     assume(answer)
     # The documented exceptions: parts of numbers, and clusters cut apart while a whole one reads the same.
-    assume(not answer[0].isdigit() and not answer[-1].isdigit())
+    assume(not answer[0].isdigit() and not answer[-1].isdigit() and unicodedata.category(answer[0]) != "Sc")
     assume(not continues_cluster(answer[0]) and (end == len(context) or not continues_cluster(context[end])))
     occurrences = locate(SearchText(context), [answer])
     assert occurrences
