@@ -153,12 +153,21 @@ class Iteration:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Iteration:
-        """Reads a manifest; raises `ValueError` or `TypeError` when it is not one."""
-        return build(cls, json.loads(text))
+        """Reads a manifest; raises `ValueError` or `TypeError` when it is not one, or of a newer format."""
+        data = json.loads(text)
+        if not isinstance(data, dict):
+            raise ValueError(f"A manifest is a JSON object, this is {type(data).__name__}")
+        if data.get("format", FORMAT) > FORMAT:  # a field may mean something else there
+            raise ValueError(f"The manifest has format {data['format']}, this hf_mbdc reads up to {FORMAT}")
+        return build(cls, data)
 
 
 def build(kind: Any, value: Any) -> Any:
-    """Builds a dataclass (nested, with tuples, dicts and optionals) from what `json.loads` gives.
+    """Builds a dataclass (nested, with tuples, dicts, optionals and literals) from what `json.loads` gives.
+
+    Raises:
+        ValueError: a value is none of the literals that its field allows.
+        TypeError: a field is missing.
 
     Example:
         >>> build(Decision, {"verdict": "accept", "reason": "total +.23"}).verdict
@@ -167,6 +176,10 @@ def build(kind: Any, value: Any) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return None if value is None else build(next(a for a in args if a is not type(None)), value)
+    if origin is Literal:
+        if value not in args:
+            raise ValueError(f"{value!r} is none of {', '.join(map(repr, args))}")
+        return value
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         return typing.cast(type, kind)(

@@ -107,6 +107,27 @@ def test_what_is_no_manifest(text: str) -> None:
         Iteration.from_json(text)
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("format",), 2, "The manifest has format 2, this hf_mbdc reads up to 1"),
+        (("decision", "verdict"), "acepted", "'acepted' is none of 'baseline', 'unmeasured', 'accept'"),
+        (("decision", "verdict"), None, "None is none of"),
+        (("decision", "verdict"), ["accept"], "is none of"),
+        (("evidence", "verdict"), "baseline", "'baseline' is none of 'accept', 'reject', 'inconclusive'"),
+        (("steps", 0, "pillar"), "luck", "'luck' is none of 'approach-specific information'"),
+    ],
+)
+def test_a_newer_format_or_an_unknown_literal_is_refused(path: tuple[Any, ...], value: Any, words: str) -> None:
+    data = json.loads(FULL.to_json())
+    place = data
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(ValueError, match=words):
+        Iteration.from_json(json.dumps(data))
+
+
 def test_costs_add_up() -> None:
     assert Cost(1.0, 2.0, 3, 4, 5) + Cost(0.5, 0.5, 1, 1, 1) == Cost(1.5, 2.5, 4, 5, 6)
     assert sum([Cost(bytes=1), Cost(bytes=2)], Cost()) == Cost(bytes=3)
