@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
     from hf_mbdc.errors import MbdcError
     from hf_mbdc.guidance.compare import compare
+    from hf_mbdc.history import load, log, show
     from hf_mbdc.iteration import run
     from hf_mbdc.loaders import load_dataset
-    from hf_mbdc.publication import load, log, publish, show
+    from hf_mbdc.publication import publish
     from hf_mbdc.records import Iteration
     from hf_mbdc.revisions.diff import diff
     from hf_mbdc.revisions.folder import FolderRepository
@@ -49,12 +50,12 @@ _MODULE_OF = {
     "annotate": "approaches",
     "compare": "guidance.compare",
     "diff": "revisions.diff",
-    "load": "publication",
+    "load": "history",
     "load_dataset": "loaders",
-    "log": "publication",
+    "log": "history",
     "publish": "publication",
     "run": "iteration",
-    "show": "publication",
+    "show": "history",
 }
 
 

@@ -8,6 +8,8 @@ with 2; an interrupt with 130. A run whose candidate was not accepted exits with
 from __future__ import annotations
 
 import json
+import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +19,8 @@ import typer
 from hf_mbdc.errors import MbdcError
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from hf_mbdc.records import Iteration
 
 app = typer.Typer(
@@ -49,7 +53,7 @@ def options(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Options that stand before the command; `main` reads `--debug` from the command line itself."""
+    """Options of no command in particular; `main` takes `--debug` out of the command line, wherever it stands."""
 
 
 @app.command()
@@ -66,29 +70,29 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a recipe: load, annotate, let the target help, train, compare, decide, publish."""
+    from hf_mbdc.history import log as read_log
     from hf_mbdc.iteration import run as run_recipe
-    from hf_mbdc.publication import log as read_log
     from hf_mbdc.recipe import read_recipe
 
     plan = read_recipe(recipe, data_dir=data_dir, repository=repository, repo_id=repo_id)
     last = run_recipe(plan, work_dir=work_dir, max_parallel=max_parallel, progress=not as_json)
     if as_json:
-        typer.echo(last.to_json(), nl=False)
+        _print_json(_as_json(last))
         return
     from hf_mbdc.revisions.terminal import run_summary
 
     _show(run_summary(last, read_log(plan.repo_id, repository=plan.repository)))
-    _show(_next_commands(last, plan.repository))
+    _show(_next_command(last, plan.repository))
 
 
 @app.command()
 def log(repo_id: RepoId, repository: Repository = "./repo", as_json: Json = False) -> None:
     """List the versions of a repository, newest first, and the candidates that were not accepted."""
-    from hf_mbdc.publication import log as read_log
+    from hf_mbdc.history import log as read_log
 
     history = read_log(repo_id, repository=repository)
     if as_json:
-        typer.echo(json.dumps([json.loads(item.to_json()) for item in history], indent=2, ensure_ascii=False))
+        _print_json([_as_json(item) for item in history])
         return
     from hf_mbdc.revisions.terminal import log_table
 
@@ -103,11 +107,11 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one revision: what changed, why, by which step and model, at what cost, with what effect."""
-    from hf_mbdc.publication import show as read_record
+    from hf_mbdc.history import show as read_record
 
     record = read_record(repo_id, revision, repository=repository)
     if as_json:
-        typer.echo(record.to_json(), nl=False)
+        _print_json(_as_json(record))
         return
     from hf_mbdc.revisions.terminal import show_panel
 
@@ -124,15 +128,15 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Compare two revisions by key: rows added, removed and changed, per split and column."""
+    from hf_mbdc.history import load
     from hf_mbdc.progress import without_bars_of_datasets
-    from hf_mbdc.publication import load
     from hf_mbdc.revisions.diff import diff as compare
 
     with without_bars_of_datasets():
         before, after = (load(repo_id, revision, repository=repository) for revision in (old, new))
     changes = compare(before, after, key=key)
     if as_json:
-        typer.echo(json.dumps(changes.to_dict(), indent=2, ensure_ascii=False))
+        _print_json(changes.to_dict())
         return
     from hf_mbdc.revisions.terminal import diff_table
 
@@ -141,7 +145,12 @@ def diff(
 
 def main() -> None:
     """The entry point: runs the command, and turns an error into one readable line unless `--debug` is given."""
-    if "--debug" in sys.argv:
+    debug = "--debug" in sys.argv
+    sys.argv = [word for word in sys.argv if word != "--debug"]  # allowed anywhere: it is typed when something failed
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows knows no SIGHUP
+            signal.signal(getattr(signal, name), _stop)
+    if debug:
         app()
         return
     try:
@@ -150,8 +159,14 @@ def main() -> None:
         _print_error(str(error))
         sys.exit(1)
     except Exception as error:
-        _print_error(f"{type(error).__name__}: {error}. This was not foreseen; --debug before the command shows where.")
+        _print_error(f"{type(error).__name__}: {error}. This was not foreseen; --debug shows where.")
         sys.exit(70)  # EX_SOFTWARE of sysexits.h
+
+
+def _stop(number: int, frame: object) -> None:
+    """Ends the run through its `finally` blocks, which stop the trainings."""
+    _print_error(f"Stopped by {signal.Signals(number).name}. What was done is kept: the same command goes on from it.")
+    sys.exit(128 + number)
 
 
 def _print_error(text: str) -> None:
@@ -167,10 +182,21 @@ def _show(renderable: Any) -> None:
     Console().print(renderable)
 
 
-def _next_commands(last: Iteration, repository: str) -> str:
+def _as_json(item: Iteration) -> dict[str, Any]:
+    """The manifest, and where it lies."""
+    return {**json.loads(item.to_json()), "sha": item.sha, "branch": item.branch}
+
+
+def _print_json(data: Any) -> None:
+    typer.echo(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def _next_command(last: Iteration, repository: str) -> Text:
+    from rich.text import Text
+
     revision = last.branch if last.decision.refused else last.version
-    where = "" if repository == "./repo" else f" --repository {repository}"
-    return f"\nNext: hf-mbdc show {last.repo_id} {revision}{where}"
+    where = [] if repository == "./repo" else ["--repository", repository]
+    return Text("\nNext: " + shlex.join(["hf-mbdc", "show", last.repo_id, revision, *where]))
 
 
 if __name__ == "__main__":

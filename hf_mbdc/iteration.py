@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
     from hf_mbdc.measurement import Measurement
     from hf_mbdc.progress import Update
+    from hf_mbdc.publication import Draft
     from hf_mbdc.recipe import DatasetRecipe, IterationRecipe, Recipe
     from hf_mbdc.revisions.repository import Repository
     from hf_mbdc.training.config import TrainingConfig
@@ -124,30 +125,46 @@ def _step_options(name: str, options: dict[str, Any], *, key: str) -> Any:
 
 def _start(bench: Workbench) -> tuple[Iteration, DatasetDict]:
     """The revision to start from: the one the recipe names, or the annotated raw files, published as the baseline."""
-    from hf_mbdc.publication import commit, draft, find_published, load, parent_of, show
+    from hf_mbdc.history import find_published, load, show
+    from hf_mbdc.publication import draft, parent_of
 
     plan = bench.recipe
     if plan.dataset.revision is not None:
         parent_of(plan.repo_id, bench.repository, plan.dataset.revision)  # a stale parent is told before any work
         where: dict[str, Any] = {"revision": plan.dataset.revision, "repository": bench.repository}
-        return show(plan.repo_id, **where), load(plan.repo_id, **where)
+        latest, dataset = show(plan.repo_id, **where), load(plan.repo_id, **where)
+        _check_rows(bench, dataset)
+        return latest, dataset
     dataset, rejected, steps = _load_and_annotate(bench, plan.dataset)
-    _check_evaluation(plan, dataset)
-    if find_published(dataset, plan.repo_id, bench.repository) is not None:
-        # The raw files are known: the next iteration starts from the newest revision, not from the beginning.
-        return show(plan.repo_id, repository=bench.repository), load(plan.repo_id, repository=bench.repository)
+    _check_rows(bench, dataset)
+    if (known := find_published(dataset, plan.repo_id, bench.repository)) is not None:
+        return known, dataset
+    if (head := bench.repository.head(plan.repo_id)) is not None:
+        raise DataError(
+            "The repository began with other rows than the recipe gives now",
+            repo_id=plan.repo_id,
+            head=head[:12],
+            mend="Publishing them would drop what later versions changed: name another repo_id, or a dataset.revision.",
+        )
     first = draft(dataset, plan.repo_id, bench.repository, message=plan.iterations[0].message, rejected=rejected)
-    with _stage(bench, f"Training the target on the baseline ({len(plan.evaluation.seeds)} seeds)") as update:
-        (baseline,) = _measure(bench, [dataset], update)
+    return _publish_baseline(bench, first, steps), dataset
+
+
+def _publish_baseline(bench: Workbench, first: Draft, steps: tuple[StepRecord, ...]) -> Iteration:
+    from hf_mbdc.publication import commit
+
+    seeds = len(bench.recipe.evaluation.seeds)
+    with _stage(bench, f"Training the target on the baseline ({seeds} {'seed' if seeds == 1 else 'seeds'})") as update:
+        (baseline,) = _measure(bench, {first.iteration.version: first.dataset}, update)
     record = _describe(
         bench,
         first.iteration,
         steps=steps,
-        scores=_means(bench, baseline, dataset),
+        scores=_means(bench, baseline, first.dataset),
         decision=Decision("baseline", "The first revision: there is nothing to compare it with."),
         cost=sum((step.cost for step in steps), baseline.cost),
     )
-    return commit(dataclasses.replace(first, iteration=record), bench.repository), dataset
+    return commit(dataclasses.replace(first, iteration=record), bench.repository)
 
 
 def _load_and_annotate(bench: Workbench, source: DatasetRecipe) -> tuple[DatasetDict, Dataset, tuple[StepRecord, ...]]:
@@ -169,8 +186,9 @@ def _load_and_annotate(bench: Workbench, source: DatasetRecipe) -> tuple[Dataset
         pillar="industrial data quality",
         why="Every document becomes rows with stable ids, in splits that share no document.",
         added=rows,
+        changed=len(loaded.mended),
         rejected=len(loaded.rejected),
-        reasons=_count(loaded.rejected["reason"][:]),
+        reasons=_count(loaded.rejected["reason"][:] + loaded.mended["reason"][:]),
         cost=loading.cost,
     )
     annotate_step = StepRecord(
@@ -186,46 +204,86 @@ def _load_and_annotate(bench: Workbench, source: DatasetRecipe) -> tuple[Dataset
     return dataset, concatenate_datasets([loaded.rejected, refused]), (load_step, annotate_step)
 
 
-def _check_evaluation(plan: Recipe, dataset: DatasetDict) -> None:
-    wanted = plan.evaluation
+def _check_rows(bench: Workbench, dataset: DatasetDict) -> None:
+    """Whether the rows can be trained on and compared: splits, columns, and no document on both sides."""
+    from hf_mbdc.transforms.checks import check_columns
+
+    wanted = bench.recipe.evaluation
     for split in ("train", wanted.split):
         if split not in dataset:
             raise DataError("The dataset has no such split", split=split, mend=f"It has: {', '.join(dataset)}.")
         if len(dataset[split]) == 0:
             raise DataError("The split is empty", split=split, mend="Give more documents or other split_fractions.")
-    for column in (wanted.cluster_by, wanted.slice_by):
-        if column is not None and column not in dataset[wanted.split].column_names:
-            raise DataError(
-                "The evaluation split has no such column",
-                split=wanted.split,
-                column=column,
-                mend=f"It has: {', '.join(dataset[wanted.split].column_names)}.",
-            )
+        check_columns(dataset[split].features, {**bench.approach.reads, **bench.approach.adds}, split=split)
+        _check_label_column(dataset[split], split, wanted.cluster_by, "evaluation.cluster_by")
+    if wanted.slice_by is not None:
+        _check_label_column(dataset[wanted.split], wanted.split, wanted.slice_by, "evaluation.slice_by")
+    shared = set(dataset["train"][wanted.cluster_by][:]) & set(dataset[wanted.split][wanted.cluster_by][:])
+    if shared:
+        raise DataError(
+            f"{len(shared)} values of {wanted.cluster_by!r} stand in train and in {wanted.split}",
+            column=wanted.cluster_by,
+            value=min(shared),
+            mend="Evaluation rows that were trained on measure memory: split by document, or name another column.",
+        )
+
+
+def _check_label_column(rows: Dataset, split: str, column: str, key: str) -> None:
+    from datasets import Value
+
+    if column not in rows.column_names:
+        mend = f"It has: {', '.join(rows.column_names)}."
+        raise DataError("The split has no such column", split=split, column=column, key=key, mend=mend)
+    if not isinstance(rows.features[column], Value):
+        mend = "Name a column of texts or numbers."
+        raise DataError("The column does not hold one value a row", split=split, column=column, key=key, mend=mend)
 
 
 def _iterate(
     bench: Workbench, item: IterationRecipe, parent: Iteration, dataset: DatasetDict
 ) -> tuple[Iteration, DatasetDict]:
     """Makes a candidate from the parent, measures both, and publishes or records the candidate."""
-    from hf_mbdc.guidance.decide import decide
-    from hf_mbdc.measurement import weigh
-    from hf_mbdc.publication import commit, draft, find_published
+    from hf_mbdc.history import find_published
+    from hf_mbdc.publication import draft
     from hf_mbdc.revisions.diff import diff
     from hf_mbdc.revisions.version import next_version
 
     candidate, steps = _synthesize(bench, item, dataset)
-    changes = diff(dataset, candidate)
     if not any(step.changed or step.added or step.rejected for step in steps):
+        _say(bench, f"No row changed: {parent.version} stays")
         return parent, dataset
-    candidate = _stamp(candidate, next_version(parent.version, changes))
-    if (known := find_published(candidate, bench.recipe.repo_id, bench.repository)) is not None:
-        return known, candidate if known.decision.verdict == "accept" else dataset
+    candidate = _stamp(candidate, next_version(parent.version, diff(dataset, candidate)))
+    known = find_published(candidate, bench.recipe.repo_id, bench.repository)
+    if known is not None and (not known.decision.refused or _measured_alike(bench, known)):
+        _say(bench, f"These rows are known: {known.version}, {known.decision.verdict}; nothing was trained")
+        return known, dataset if known.decision.refused else candidate
     drafted = draft(candidate, bench.recipe.repo_id, bench.repository, message=item.message, parent=parent.sha)
-    seeds = bench.recipe.evaluation.seeds
-    with _stage(bench, f"Training the target on parent and candidate ({len(seeds)} seeds each)") as update:
-        before, after = _measure(bench, [dataset, candidate], update)
+    published = _weigh_and_publish(bench, drafted, steps, parent, dataset)
+    return published, dataset if published.decision.refused else candidate
+
+
+def _measured_alike(bench: Workbench, known: Iteration) -> bool:
+    """Whether a refused candidate was refused on the same terms: more seeds or another bar deserve another look."""
+    from hf_mbdc.recipe import recipe_to_dict
+
+    now = recipe_to_dict(bench.recipe)
+    return all(known.recipe.get(part) == now[part] for part in ("target", "evaluation"))
+
+
+def _weigh_and_publish(
+    bench: Workbench, drafted: Draft, steps: tuple[StepRecord, ...], parent: Iteration, dataset: DatasetDict
+) -> Iteration:
+    """Trains on parent and candidate, compares them, decides, and commits the candidate where it then belongs."""
+    from hf_mbdc.guidance.decide import decide
+    from hf_mbdc.measurement import weigh
+    from hf_mbdc.publication import commit
+
     plan = bench.recipe.evaluation
+    with _stage(bench, f"Training the target on parent and candidate (seeds: {len(plan.seeds)} each)") as update:
+        versions = {parent.version: dataset, drafted.iteration.version: drafted.dataset}
+        before, after = _measure(bench, versions, update)
     evidence = weigh(before, after, dataset[plan.split], bench.approach.metric, plan)
+    trainings = after.cost if parent.scores else before.cost + after.cost  # a measured parent has paid for its own
     record = _describe(
         bench,
         drafted.iteration,
@@ -233,11 +291,9 @@ def _iterate(
         scores=_means(bench, after, dataset),
         evidence=evidence,
         decision=decide(evidence),
-        cost=sum((step.cost for step in steps), after.cost),
+        cost=sum((step.cost for step in steps), trainings),
     )
-    published = commit(dataclasses.replace(drafted, iteration=record), bench.repository)
-    accepted = record.decision.verdict == "accept"
-    return published, candidate if accepted else dataset
+    return commit(dataclasses.replace(drafted, iteration=record), bench.repository)
 
 
 def _synthesize(
@@ -283,18 +339,19 @@ def _stamp(dataset: DatasetDict, version: str) -> DatasetDict:
     return DatasetDict({**dataset, "train": stamped})
 
 
-def _measure(bench: Workbench, datasets: list[DatasetDict], update: Update) -> list[Measurement]:
-    """The target trained on the train split of each dataset, scored on the first one's evaluation split."""
+def _measure(bench: Workbench, versions: dict[str, DatasetDict], update: Update) -> list[Measurement]:
+    """The target trained on the train split of each version, scored on the first one's evaluation split."""
     from hf_mbdc.measurement import measure
 
     plan = bench.recipe.evaluation
     return measure(
-        [dataset["train"] for dataset in datasets],
-        datasets[0][plan.split],
+        [dataset["train"] for dataset in versions.values()],
+        next(iter(versions.values()))[plan.split],
         bench.approach,
         training=bench.training,
         plan=plan,
         work_dir=bench.work_dir,
+        revisions=[f"{bench.recipe.repo_id}@{version}" for version in versions],
         max_parallel=bench.max_parallel,
         on_progress=update,
     )
@@ -309,15 +366,21 @@ def _describe(bench: Workbench, drafted: Iteration, **measured: Any) -> Iteratio
     """The draft's record with what the run knows: steps, scores, evidence, decision, cost, approach and recipe."""
     from hf_mbdc.recipe import recipe_to_dict
 
-    cost = measured.pop("cost") + drafted.cost
-    approach = {**drafted.approach, "options": bench.approach.options(), "target": bench.training.model}
-    return dataclasses.replace(drafted, **measured, cost=cost, approach=approach, recipe=recipe_to_dict(bench.recipe))
+    cost, recipe = measured.pop("cost") + drafted.cost, recipe_to_dict(bench.recipe)
+    approach = {**drafted.approach, "options": bench.approach.options(), "target": recipe["target"]["model"]}
+    return dataclasses.replace(drafted, **measured, cost=cost, approach=approach, recipe=recipe)
 
 
 def _stage(bench: Workbench, title: str) -> Any:
     from hf_mbdc.progress import stage
 
     return stage(title, show=bench.progress)
+
+
+def _say(bench: Workbench, text: str) -> None:
+    from hf_mbdc.progress import say
+
+    say(text, show=bench.progress)
 
 
 def _count(reasons: list[str]) -> dict[str, int]:

@@ -46,6 +46,7 @@ def measure(
     training: TrainingConfig,
     plan: EvaluationRecipe,
     work_dir: Path,
+    revisions: Sequence[str] | None = None,
     max_parallel: int | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> list[Measurement]:
@@ -58,6 +59,7 @@ def measure(
         training: settings of the target; the objective is the chosen occurrence and the seed comes from `plan`.
         plan: seeds and split.
         work_dir: folder of the trainings; what is there already is not trained again.
+        revisions: `namespace/name@version` of each train split, for the cards of the models.
         max_parallel: trainings side by side; default one a core.
         on_progress: called with the fraction that is done, 0 to 1.
 
@@ -67,7 +69,8 @@ def measure(
     from hf_mbdc.training.launch import TrainingJob, launch
 
     configs = [dataclasses.replace(training, objective="chosen", seed=seed) for seed in plan.seeds]
-    jobs = [TrainingJob(rows, {plan.split: evaluation}, config) for rows in train_splits for config in configs]
+    named = zip(train_splits, revisions or [None] * len(train_splits), strict=True)
+    jobs = [TrainingJob(rows, {plan.split: evaluation}, config, name) for rows, name in named for config in configs]
     results = launch(jobs, work_dir=work_dir, max_parallel=max_parallel, on_progress=on_progress)
     ids, references, measurements = evaluation["id"][:], evaluation["answers"][:], []
     for start in range(0, len(results), len(configs)):

@@ -23,14 +23,17 @@ def stage(title: str, *, show: bool) -> Iterator[Update]:
 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.text import Text
 
     console, started = Console(stderr=True), time.perf_counter()
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("left:"))
+    # A title may hold a name in brackets, which is no markup.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), TextColumn("left:"))
     bars = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
     with bars:
         task = bars.add_task(title, total=1.0)
         yield lambda fraction: bars.update(task, completed=fraction)
-    console.print(f"[green]✓[/green] {title} [dim]{time.perf_counter() - started:.0f} s[/dim]", highlight=False)
+    took = f"{time.perf_counter() - started:.0f} s"
+    console.print(Text.assemble(("✓", "green"), f" {title} ", (took, "dim")))
 
 
 @contextmanager
@@ -45,3 +48,11 @@ def without_bars_of_datasets() -> Iterator[None]:
     finally:
         if shown:
             enable_progress_bars()
+
+
+def say(text: str, *, show: bool) -> None:
+    """Prints a line on standard error, unless nobody wants to see it."""
+    if show:
+        from rich.console import Console
+
+        Console(stderr=True).print(text, markup=False, highlight=False)

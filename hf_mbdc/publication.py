@@ -1,4 +1,4 @@
-"""Publish a dataset as a revision, and read revisions back: `publish`, `load`, `log`, `show`.
+"""Publish a dataset as a revision: `publish`, which is `draft` and then `commit`.
 
 A revision is one commit (data, card, changelog, manifest) with a tag `vMAJOR.MINOR.PATCH` that is never moved. `draft`
 computes everything that will be published without touching the repository; `commit` writes it.
@@ -14,24 +14,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import DataError, IntegrityError, RevisionNotFoundError, StaleParentError
-from hf_mbdc.records import CANDIDATES, Cost, Decision, Iteration, ParentRecord, SplitRecord
+from hf_mbdc.history import MANIFEST, add_missing_tag, candidates, find_manifest, log, read_manifest, versions
+from hf_mbdc.records import Cost, Decision, Iteration, ParentRecord, SplitRecord
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
+    from hf_mbdc.revisions.diff import Diff
     from hf_mbdc.revisions.repository import Repository
 
-MANIFEST = "manifest.json"
+UNVERSIONED = "v0.0.0"  # of a parent that others made before the first version
 PACKAGES = ("hf-mbdc", "datasets", "transformers", "torch", "accelerate", "pyarrow", "numpy", "rapidfuzz")
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A revision that is complete but for its commit: the record, the rows, and the rows that were set aside."""
+    """A revision that is complete but for its commit: the record, the rows, and the rows that were set aside.
+
+    `unchanged`: the head holds the same rows, and the same ones set aside.
+    """
 
     iteration: Iteration
     dataset: DatasetDict
     rejected: Dataset | None = None
+    unchanged: bool = False
 
 
 def publish(
@@ -83,21 +89,24 @@ def draft(
     """Everything that `publish` would commit, without committing: diff, version, content hash, record."""
     from hf_mbdc.approaches import find_approaches
     from hf_mbdc.revisions.card import split_card
-    from hf_mbdc.revisions.content_hash import combine_hashes, content_hash
+    from hf_mbdc.revisions.content_hash import combine_hashes, content_hash, dataset_hash
     from hf_mbdc.revisions.diff import diff
     from hf_mbdc.revisions.layout import read_rejected
-    from hf_mbdc.revisions.version import next_version
 
     splits = _as_splits(dataset)
+    _check_text(message)
     before = parent_of(repo_id, repository, parent)
+    rows_before, rejected_before = None, None
     if before is not None:
         split_card(_read_card(repo_id, before.sha, repository) or "")  # a broken card is told now, not after training
-        rejected = rejected or read_rejected(repository.snapshot(repo_id, before.sha))
-    changes = diff(load(repo_id, before.sha, repository=repository), splits) if before else None
+        rows_before = _rows_before(repo_id, before.sha, repository)
+        rejected_before = read_rejected(repository.snapshot(repo_id, before.sha))
+        rejected = rejected_before if rejected is None else rejected
+    changes = diff(rows_before, splits) if rows_before is not None else None
     hashes = {name: content_hash(rows) for name, rows in splits.items()}
     iteration = Iteration(
         repo_id=repo_id,
-        version=next_version(before.version if before else None, changes),
+        version=_version_after(before, changes),
         message=message,
         content_hash=combine_hashes(hashes),
         splits={name: SplitRecord(len(rows), hashes[name]) for name, rows in splits.items()},
@@ -106,9 +115,12 @@ def draft(
         diff=changes.to_dict() if changes else {},
         approach=find_approaches(next(iter(splits.values())).features),
         environment=_environment(),
+        rejected=_count_reasons(rejected),
         created_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
     )
-    return Draft(iteration, splits, rejected)
+    same_rows = rows_before is not None and dataset_hash(rows_before) == iteration.content_hash
+    unchanged = same_rows and _set_aside_hash(rejected) == _set_aside_hash(rejected_before)
+    return Draft(iteration, splits, rejected, unchanged)
 
 
 def commit(draft: Draft, repository: Repository) -> Iteration:
@@ -117,93 +129,22 @@ def commit(draft: Draft, repository: Repository) -> Iteration:
     The same content is never written twice: what is there already is returned.
     """
     record = draft.iteration
-    if (there := _already_there(record, repository)) is not None:
+    if (there := _already_there(draft, repository)) is not None:
         return there
+    parent = record.parent.sha if record.parent else None
+    if record.decision.refused:  # measured again with other settings: a further commit on its branch
+        parent = repository.branches(record.repo_id).get(record.branch, parent)
     with tempfile.TemporaryDirectory(prefix="hf-mbdc-") as scratch:
         files = _write_revision(draft, repository, Path(scratch))
         sha = repository.commit(
             record.repo_id,
             files,
-            parent=record.parent.sha if record.parent else None,
+            parent=parent,
             message=f"{record.version}: {record.message}",
             tag=None if record.decision.refused else record.version,
             branch=record.branch,
         )
-    return dataclasses.replace(_read_manifest(record.repo_id, sha, repository), sha=sha)
-
-
-def load(repo_id: str, revision: str = "main", *, repository: str | Path | Repository | None = None) -> DatasetDict:
-    """Loads exactly one revision, or raises; the rows are checked against the manifest's content hash.
-
-    Args:
-        repo_id: `namespace/name`.
-        revision: a tag, a branch or a commit; default the head of `main`.
-        repository: a folder, or None for the Hub of HF_ENDPOINT and HF_TOKEN.
-
-    Raises:
-        RevisionNotFoundError: there is no such revision; the message lists those that exist.
-        IntegrityError: the data is not what the manifest of the revision says.
-
-    Example:
-        >>> load("me/receipts", revision="v1.0.0", repository="./repo")  # doctest: +SKIP
-    """
-    from hf_mbdc.revisions.content_hash import dataset_hash
-    from hf_mbdc.revisions.layout import read_files
-    from hf_mbdc.revisions.repository import open_repository
-
-    opened = open_repository(repository)
-    sha = opened.resolve(repo_id, revision)
-    dataset = read_files(opened.snapshot(repo_id, sha))
-    manifest = _find_manifest(repo_id, sha, opened)
-    if manifest is not None and (found := dataset_hash(dataset)) != manifest.content_hash:
-        raise IntegrityError(
-            "The data is not what the manifest of its revision says",
-            repo_id=repo_id,
-            revision=revision,
-            expected=manifest.content_hash[:12],
-            found=found[:12],
-            mend="Somebody changed data files without publishing; load an earlier version or publish the data.",
-        )
-    return dataset
-
-
-def log(repo_id: str, *, repository: str | Path | Repository | None = None) -> list[Iteration]:
-    """The history of a repository, newest first: every version, and the candidates that were not accepted.
-
-    Example:
-        >>> [entry.version for entry in log("me/receipts", repository="./repo")]  # doctest: +SKIP
-        ['v2.0.0', 'v1.0.0']
-    """
-    from hf_mbdc.revisions.repository import open_repository
-
-    opened = open_repository(repository)
-    opened.resolve(repo_id, "main")  # says it when there is no such repository
-    return sorted(
-        [*_history(repo_id, opened), *_refused(repo_id, opened)], key=lambda item: item.created_at, reverse=True
-    )
-
-
-def show(repo_id: str, revision: str = "main", *, repository: str | Path | Repository | None = None) -> Iteration:
-    """The record of one revision: what changed, why, by which step and model, at what cost, with what effect.
-
-    Raises:
-        RevisionNotFoundError: no such revision, or one that was not published by this package.
-    """
-    from hf_mbdc.revisions.repository import open_repository
-
-    opened = open_repository(repository)
-    return _read_manifest(repo_id, opened.resolve(repo_id, revision), opened)
-
-
-def find_published(dataset: DatasetDict, repo_id: str, repository: Repository) -> Iteration | None:
-    """The version or refused candidate that holds exactly these rows, if there is one."""
-    from hf_mbdc.revisions.content_hash import dataset_hash
-
-    if repository.head(repo_id) is None:
-        return None
-    wanted = dataset_hash(dataset)
-    known = [*_history(repo_id, repository), *_refused(repo_id, repository)]
-    return next((item for item in known if item.content_hash == wanted), None)
+    return dataclasses.replace(read_manifest(record.repo_id, sha, repository), sha=sha)
 
 
 def _as_splits(dataset: Dataset | DatasetDict) -> DatasetDict:
@@ -217,6 +158,8 @@ def _as_splits(dataset: Dataset | DatasetDict) -> DatasetDict:
             mend="Publish a Dataset or a DatasetDict; collect a streaming dataset first.",
         )
     splits = DatasetDict(train=dataset) if isinstance(dataset, Dataset) else dataset
+    if not splits:
+        raise DataError("There is no split to publish", mend="Give at least one split with rows.")
     for name, rows in splits.items():
         check_ids(rows, name)
     return splits
@@ -240,44 +183,75 @@ def parent_of(repo_id: str, repository: Repository, parent: str | None = None) -
             head=head[:12],
             mend="Load the head, apply the change to it, and publish again.",
         )
-    manifest = _find_manifest(repo_id, sha, repository)
-    latest = manifest or next(iter(_history(repo_id, repository)), None)
-    return ParentRecord(latest.version if latest else "v0.0.0", sha, manifest.content_hash if manifest else "")
+    manifest = find_manifest(repo_id, sha, repository)
+    latest = manifest or next(iter(versions(repo_id, repository)), None)
+    return ParentRecord(latest.version if latest else UNVERSIONED, sha, manifest.content_hash if manifest else "")
 
 
-def _history(repo_id: str, repository: Repository) -> list[Iteration]:
-    """The versions on `main`, newest first; commits that others made in between have no manifest of their own."""
-    found: dict[str, Iteration] = {}
-    for item in repository.commits(repo_id):
-        manifest = _find_manifest(repo_id, item.sha, repository)
-        if manifest is not None:
-            found[manifest.version] = manifest  # a later card-only commit carries the same manifest: keep the oldest
-    return list(found.values())
+def _already_there(draft: Draft, repository: Repository) -> Iteration | None:
+    record = draft.iteration
+    if record.decision.refused:
+        same = (item for item in candidates(record.repo_id, repository) if item.content_hash == record.content_hash)
+        return next((item for item in same if item.evidence == record.evidence), None)
+    if not draft.unchanged:
+        return None
+    item = next((item for item in versions(record.repo_id, repository)), None)
+    if item is not None and item.content_hash == record.content_hash:
+        add_missing_tag(item, repository)
+        return item
+    return None
 
 
-def _refused(repo_id: str, repository: Repository) -> list[Iteration]:
-    """The candidates that were not accepted, each on its branch."""
-    shas = [sha for name, sha in repository.branches(repo_id).items() if name.startswith(f"{CANDIDATES}/")]
-    return [item for sha in shas if (item := _find_manifest(repo_id, sha, repository)) is not None]
+def _rows_before(repo_id: str, sha: str, repository: Repository) -> DatasetDict | None:
+    """The rows of a parent as they are, whoever wrote them; None for a head without data or without ids."""
+    from hf_mbdc.revisions.layout import read_files
+
+    try:
+        rows = read_files(repository.snapshot(repo_id, sha))
+    except IntegrityError:
+        raise
+    except DataError:
+        return None
+    return rows if all("id" in split.column_names for split in rows.values()) else None
 
 
-def _already_there(record: Iteration, repository: Repository) -> Iteration | None:
-    if record.branch == "main":
-        if record.parent is None or record.parent.content_hash != record.content_hash:
-            return None
-        there = _read_manifest(record.repo_id, record.parent.sha, repository)
-        repository.add_tag(record.repo_id, there.version, record.parent.sha)  # missing after a kill before the tag
-        return there
-    sha = repository.branches(record.repo_id).get(record.branch)
-    return _read_manifest(record.repo_id, sha, repository) if sha else None
+def _version_after(before: ParentRecord | None, changes: Diff | None) -> str:
+    """By the diff; a parent that cannot be compared counts as changed altogether."""
+    from hf_mbdc.revisions.version import FIRST, next_version, parse_version
+
+    if before is None or before.version == UNVERSIONED:
+        return FIRST
+    if changes is None:
+        return f"v{(parse_version(before.version) or (0, 0, 0))[0] + 1}.0.0"
+    return next_version(before.version, changes)
+
+
+def _count_reasons(rejected: Dataset | None) -> dict[str, int]:
+    reasons = [] if rejected is None else rejected["reason"][:]
+    return {str(reason): reasons.count(reason) for reason in sorted(set(reasons), key=str)}
+
+
+def _set_aside_hash(rejected: Dataset | None) -> str:
+    from hf_mbdc.revisions.content_hash import content_hash
+
+    return content_hash(rejected) if rejected else ""
+
+
+def _check_text(message: str) -> None:
+    if not isinstance(message, str) or not message.strip() or not message.isprintable():
+        raise DataError(
+            "The message is not one line of text", message=message, mend="Say in a line why this revision exists."
+        )
 
 
 def _write_revision(draft: Draft, repository: Repository, folder: Path) -> dict[str, bytes | Path]:
     from hf_mbdc.revisions.card import render_card
+    from hf_mbdc.revisions.disk import sha256
     from hf_mbdc.revisions.layout import card_configs, write_files
 
     data = write_files(draft.dataset, draft.rejected, folder)
-    stored = Cost(bytes=sum(path.stat().st_size for path in data.values()))
+    known = _file_hashes(draft.iteration, repository)
+    stored = Cost(bytes=sum(path.stat().st_size for path in data.values() if sha256(path) not in known))
     record = dataclasses.replace(draft.iteration, cost=draft.iteration.cost + stored)
     history, card = [], None
     if record.parent is not None:
@@ -288,38 +262,24 @@ def _write_revision(draft: Draft, repository: Repository, folder: Path) -> dict[
     return {**files, **render_card(record, history, existing_card=card, configs=configs)}
 
 
+def _file_hashes(record: Iteration, repository: Repository) -> set[str]:
+    """Of the parent's files: what the repository stores already."""
+    from hf_mbdc.revisions.disk import sha256
+
+    if record.parent is None:
+        return set()
+    folder = repository.snapshot(record.repo_id, record.parent.sha)
+    return {sha256(path) for path in folder.rglob("*.parquet")}
+
+
 def _read_card(repo_id: str, sha: str, repository: Repository) -> str | None:
     try:
         return repository.read(repo_id, sha, "README.md").decode()
     except FileNotFoundError:  # a head that others made without a card
         return None
-
-
-def _find_manifest(repo_id: str, sha: str, repository: Repository) -> Iteration | None:
-    try:
-        text = repository.read(repo_id, sha, MANIFEST)
-    except FileNotFoundError:
-        return None
-    try:
-        return dataclasses.replace(Iteration.from_json(text), sha=sha)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise IntegrityError(
-            "The manifest of a revision cannot be read",
-            repo_id=repo_id,
-            revision=sha[:12],
-            mend="It was edited by hand, or a newer hf_mbdc wrote it: restore it, or upgrade.",
-        ) from error
-
-
-def _read_manifest(repo_id: str, sha: str, repository: Repository) -> Iteration:
-    if (manifest := _find_manifest(repo_id, sha, repository)) is None:
-        raise RevisionNotFoundError(
-            "This revision has no manifest: it was not published by hf_mbdc",
-            repo_id=repo_id,
-            revision=sha[:12],
-            mend=f"Show one of: {', '.join(repository.tags(repo_id)) or 'no version yet'}.",
-        )
-    return manifest
+    except UnicodeDecodeError as error:
+        what = "The dataset card is not UTF-8"
+        raise DataError(what, repo_id=repo_id, path="README.md", mend="Save it as UTF-8 and publish again.") from error
 
 
 def _environment() -> dict[str, Any]:

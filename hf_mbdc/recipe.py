@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
+import math
 import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hf_mbdc.errors import RecipeError
+from hf_mbdc.errors import MbdcError, RecipeError
 
 T = TypeVar("T")
 
@@ -51,6 +53,15 @@ class TargetRecipe:
     model: str = "layout_span"
     training: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        instead = {
+            "seed": "Seeds are evaluation.seeds.",
+            "objective": "The target learns the chosen occurrence; a step has its own objective.",
+            "model": "The model is target.model.",
+        }
+        for name in instead.keys() & self.training.keys():
+            raise RecipeError("A run sets this itself", key=f"training.{name}", mend=f"Leave it out. {instead[name]}")
+
 
 @dataclass(frozen=True)
 class EvaluationRecipe:
@@ -62,6 +73,18 @@ class EvaluationRecipe:
     seeds: tuple[int, ...] = (0,)
     minimum_effect: float = 0.0
     confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
+            what = "The training seeds are not different whole numbers from 0 on"
+            raise RecipeError(what, key="seeds", value=list(self.seeds), mend="For example [0, 1, 2].")
+        if not 0 < self.confidence < 1:
+            raise RecipeError("A confidence lies between 0 and 1", key="confidence", value=self.confidence)
+        if not math.isfinite(self.minimum_effect):
+            raise RecipeError("The minimum effect is not finite", key="minimum_effect", value=self.minimum_effect)
+        if self.split == "train":
+            mend = "Name a split that no step touches, such as test or validation."
+            raise RecipeError("The target is trained on this split", key="split", value="train", mend=mend)
 
 
 @dataclass(frozen=True)
@@ -93,6 +116,21 @@ class Recipe:
     evaluation: EvaluationRecipe = EvaluationRecipe()
     repository: str = "./repo"
 
+    def __post_init__(self) -> None:
+        if (self.dataset.name is None) == (self.dataset.revision is None):
+            what = "A recipe starts from a dataset or from a revision"
+            raise RecipeError(what, key="dataset", mend="Set exactly one of dataset.name and dataset.revision.")
+        if self.dataset.revision is not None and self.dataset.data_dir is not None:
+            raise RecipeError("A revision is not read from files", key="dataset.data_dir", mend="Leave it out.")
+        if not self.iterations:
+            raise RecipeError("A recipe has at least one iteration", key="iterations", mend="Add one with a message.")
+        for number, item in enumerate(self.iterations):
+            baseline = number == 0 and self.dataset.name is not None
+            if bool(item.steps) == baseline:
+                what = "The baseline has no steps" if baseline else "An iteration after the baseline has steps"
+                mend = "The first iteration of a recipe that reads raw files publishes them; every other one has steps."
+                raise RecipeError(what, key=f"iterations[{number}].steps", mend=mend)
+
 
 def packaged_recipes() -> list[str]:
     """The names of the recipes that come with the package."""
@@ -116,12 +154,6 @@ def read_recipe(recipe: str | Path | Recipe, **overrides: str | Path | None) -> 
     if (data_dir := given.pop("data_dir", None)) is not None:
         recipe = dataclasses.replace(recipe, dataset=dataclasses.replace(recipe.dataset, data_dir=data_dir))
     recipe = dataclasses.replace(recipe, **typing.cast(Any, given))
-    if (recipe.dataset.name is None) == (recipe.dataset.revision is None):
-        raise RecipeError(
-            "A recipe starts from a dataset or from a revision",
-            key="dataset",
-            mend="Set exactly one of dataset.name and dataset.revision.",
-        )
     return recipe
 
 
@@ -131,13 +163,25 @@ def check_options(kind: type[T], options: dict[str, Any], *, key: str) -> T:
 
 
 def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
-    """The resolved recipe as plain data for the manifest, without the paths of this machine."""
-    data = dataclasses.asdict(recipe)
+    """The resolved recipe as JSON data for the manifest, without tokens and without the paths of this machine."""
+    data: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe), default=str))
     del data["repository"]
     del data["dataset"]["data_dir"]
-    if Path(data["target"]["model"]).is_absolute():
-        data["target"]["model"] = Path(data["target"]["model"]).name
+    options = data["dataset"]["options"]
+    data["dataset"]["options"] = {name: _pathless(value) for name, value in options.items() if name != "token"}
+    data["dataset"]["name"] = _pathless(data["dataset"]["name"])
+    data["target"]["model"] = _pathless(data["target"]["model"])
     return data
+
+
+def _pathless(value: Any) -> Any:
+    """A value, but of a path only its last part."""
+    if isinstance(value, list):
+        return [_pathless(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _pathless(item) for name, item in value.items()}
+    is_path = isinstance(value, str) and (value.startswith((".", "~")) or Path(value).is_absolute())
+    return Path(value).name if is_path else value
 
 
 def _find(recipe: str | Path) -> Path:
@@ -177,6 +221,12 @@ def _check(kind: Any, value: Any, *, path: str | None, key: str) -> Any:
         return None if value is None else _check(inner, value, path=path, key=key)
     if dataclasses.is_dataclass(kind):
         return _check_mapping(kind, value, path=path, key=key)
+    if origin is typing.Literal:
+        if value not in args:
+            near = difflib.get_close_matches(str(value), map(str, args), n=1)
+            mend = f"{f'Did you mean {near[0]!r}? ' if near else ''}Take one of {', '.join(map(str, args))}."
+            raise RecipeError("No such choice", recipe=path, key=key, value=value, mend=mend)
+        return value
     if origin is tuple:
         if not isinstance(value, list):
             raise _wrong_type("a list", value, path=path, key=key)
@@ -206,7 +256,12 @@ def _check_mapping(kind: Any, value: Any, *, path: str | None, key: str) -> Any:
             raise RecipeError(
                 "A key is missing in the recipe", recipe=path, key=_join(key, item.name), mend=f"Add {item.name!r}."
             )
-    return kind(**{n: _check(hints[n], item, path=path, key=_join(key, n)) for n, item in value.items()})
+    checked = {n: _check(hints[n], item, path=path, key=_join(key, n)) for n, item in value.items()}
+    try:
+        return kind(**checked)
+    except MbdcError as error:  # of __post_init__, which knows the value but not its place in the recipe
+        where = {**error.where, "recipe": path, "key": _join(key, str(error.where.get("key", "")))}
+        raise RecipeError(error.what, mend=error.mend, **where) from error
 
 
 def _wrong_type(wanted: str, value: Any, *, path: str | None, key: str) -> RecipeError:
@@ -216,4 +271,4 @@ def _wrong_type(wanted: str, value: Any, *, path: str | None, key: str) -> Recip
 
 
 def _join(key: str, name: str) -> str:
-    return f"{key}.{name}" if key else str(name)
+    return f"{key}.{name}" if key and name else f"{key}{name}"

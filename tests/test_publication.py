@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from datasets import Dataset, DatasetDict, load_dataset
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import HfApi, constants, snapshot_download
 from loopback_hub import LoopbackHub
 
 import hf_mbdc as mbdc
 from hf_mbdc.errors import DataError, IntegrityError, RevisionNotFoundError, StaleParentError
-from hf_mbdc.publication import commit, draft, find_published
+from hf_mbdc.history import find_published
+from hf_mbdc.publication import commit, draft
 from hf_mbdc.records import Decision
 from hf_mbdc.revisions.folder import FolderRepository
 from hf_mbdc.revisions.hub import HubRepository
@@ -135,6 +136,80 @@ def test_rejected_rows_are_kept_over_later_versions(tmp_path: Path) -> None:
     path = FolderRepository(tmp_path).snapshot(ID, "v2.0.0")
     kept = load_dataset(str(path), "rejected", split="rejected", cache_dir=str(tmp_path / "cache"))
     assert kept.to_dict() == rejected.to_dict()
+
+
+def test_mended_documents_leave_the_rejected_rows(tmp_path: Path) -> None:
+    rejected = Dataset.from_dict({"document_id": ["9", "8"], "reason": ["no words", "no words"]})
+    first = mbdc.publish(splits("a"), ID, repository=tmp_path, message="first", rejected=rejected)
+    assert first.rejected == {"no words": 2}
+    again = mbdc.publish(splits("a"), ID, repository=tmp_path, message="mended", rejected=rejected.select([0]))
+    assert (again.version, again.rejected) == ("v1.0.1", {"no words": 1})
+    none = mbdc.publish(splits("a"), ID, repository=tmp_path, message="all mended", rejected=rejected.select([]))
+    assert (none.version, none.rejected) == ("v1.0.2", {})
+    assert not (FolderRepository(tmp_path).snapshot(ID, "v1.0.2") / "rejected").exists()
+
+
+def test_the_same_rows_after_a_card_edit_change_nothing(repository: Repository) -> None:
+    first = mbdc.publish(splits("a"), ID, repository=repository, message="first")
+    folder = repository.snapshot(ID, "main")
+    files: dict[str, bytes | Path] = {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+    files.pop(".gitattributes", None)
+    readme = files["README.md"]
+    assert isinstance(readme, bytes)
+    files["README.md"] = readme + b"\nOur own words.\n"
+    repository.commit(ID, files, parent=first.sha, message="card edited")
+    assert mbdc.publish(splits("a"), ID, repository=repository, message="again").version == "v1.0.0"
+    second = mbdc.publish(splits("b"), ID, repository=repository, message="second")
+    assert second.version == "v2.0.0"
+    assert "Our own words." in repository.read(ID, "v2.0.0", "README.md").decode()
+
+
+@pytest.mark.parametrize(
+    "files", [{"README.md": b"# mine\n"}, {"README.md": b"# mine\n", "data/train.jsonl": b'{"total": "1"}\n'}]
+)
+def test_a_head_that_others_made_is_built_upon(tmp_path: Path, files: dict[str, bytes]) -> None:
+    repository = FolderRepository(tmp_path)
+    repository.commit(ID, files, parent=None, message="by hand")
+    first = mbdc.publish(splits("a"), ID, repository=repository, message="first")
+    assert first.version == "v1.0.0"
+    assert mbdc.load(ID, repository=repository)["train"]["total"][:] == ["a"]
+    assert "# mine" in repository.read(ID, "main", "README.md").decode()
+
+
+def test_a_candidate_killed_before_its_commit_is_written_next_time(repository: Repository) -> None:
+    first = mbdc.publish(splits("a"), ID, repository=repository, message="first")
+    drafted = draft(splits("b"), ID, repository, message="candidate")
+    refused = replace(drafted, iteration=replace(drafted.iteration, decision=Decision("reject", "It lost.")))
+    if isinstance(repository, HubRepository):  # what a kill between the two calls leaves
+        api = HfApi(endpoint=repository.endpoint, token="hf_any")
+        api.create_branch(ID, branch=refused.iteration.branch, revision=first.sha, repo_type="dataset")
+    assert [item.version for item in mbdc.log(ID, repository=repository)] == ["v1.0.0"]
+    assert commit(refused, repository).decision.verdict == "reject"
+    assert len(mbdc.log(ID, repository=repository)) == 2
+
+
+def test_only_new_files_count_as_new_bytes(tmp_path: Path) -> None:
+    big = Dataset.from_dict(
+        {"id": [str(i) for i in range(5000)], "total": [f"{i * 7919 % 10007}" for i in range(5000)]}
+    )
+    one = DatasetDict(train=splits("a")["train"], test=big)
+    two = DatasetDict(train=splits("b")["train"], test=big)
+    first = mbdc.publish(one, ID, repository=tmp_path, message="first")
+    second = mbdc.publish(two, ID, repository=tmp_path, message="second")
+    assert 0 < second.cost.bytes < first.cost.bytes / 5
+
+
+@pytest.mark.parametrize("message", ["", "two\nlines", None, "\ud800"])
+def test_a_message_is_one_line(tmp_path: Path, message: str) -> None:
+    with pytest.raises(DataError, match="not one line of text"):
+        mbdc.publish(splits("a"), ID, repository=tmp_path, message=message)
+
+
+def test_no_split_is_nothing_to_publish(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no split to publish"):
+        mbdc.publish(DatasetDict(), ID, repository=tmp_path, message="x")
 
 
 def test_nothing_published_names_this_machine(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hf_mbdc.errors import RecipeError
-from hf_mbdc.recipe import Recipe, packaged_recipes, read_recipe, recipe_to_dict
+from hf_mbdc.recipe import Recipe, check_options, packaged_recipes, read_recipe, recipe_to_dict
 
 MINIMAL = """
 repo_id: me/x
@@ -58,6 +59,14 @@ def test_the_resolved_recipe_names_no_path_of_the_machine(tmp_path: Path) -> Non
         ("{name: sroie}", "{}", r"starts from a dataset or from a revision"),
         ("{name: sroie}", "{name: sroie, revision: v1.0.0}", r"exactly one of dataset.name and dataset.revision"),
         ("{name: sroie}", "{name: [", r"not YAML .*line"),
+        ("[{message: first}]", "[]", r"at least one iteration .*key 'iterations'"),
+        ("[{message: first}]", "[{message: a, steps: [{name: x}]}]", r"baseline has no steps .*iterations\[0\]\.steps"),
+        (
+            "[{message: first}]",
+            "[{message: a}, {message: b}]",
+            r"after the baseline has steps .*iterations\[1\]",
+        ),
+        ("{name: sroie}", "{revision: v1.0.0, data_dir: x}", r"not read from files .*key 'dataset.data_dir'"),
     ],
 )
 def test_a_wrong_recipe_is_answered_with_the_place_and_the_mend(
@@ -75,6 +84,47 @@ def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
 def test_seeds_must_be_whole_numbers(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"wants a whole number .*evaluation.seeds\[1\].*value 'a'"):
         read_recipe(write(tmp_path, MINIMAL + "evaluation: {seeds: [0, a]}\n"))
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("evaluation: {seeds: []}", r"different whole numbers .*evaluation\.seeds', value \[\]"),
+        ("evaluation: {seeds: [0, 0]}", r"different whole numbers .*evaluation\.seeds"),
+        ("evaluation: {seeds: [-1]}", r"different whole numbers .*evaluation\.seeds"),
+        ("evaluation: {confidence: 95}", r"between 0 and 1 .*evaluation\.confidence', value 95"),
+        ("evaluation: {minimum_effect: .inf}", r"not finite .*evaluation\.minimum_effect"),
+        ("evaluation: {split: train}", r"trained on this split .*evaluation\.split.*no step touches"),
+        ("target: {training: {seed: 7}}", r"sets this itself .*target\.training\.seed.*evaluation\.seeds"),
+        ("target: {training: {objective: marginal}}", r"sets this itself .*target\.training\.objective"),
+    ],
+)
+def test_values_out_of_range_are_told_with_their_place(tmp_path: Path, part: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(write(tmp_path, f"{MINIMAL}{part}\n"))
+
+
+def test_options_are_checked_with_their_place() -> None:
+    from hf_mbdc.synthesis.relabel_occurrences import RelabelOptions
+    from hf_mbdc.training.config import TrainingConfig
+
+    with pytest.raises(RecipeError, match=r"at least 2 folds .*key 'iterations\[1\]\.steps\[0\]\.options\.folds"):
+        check_options(RelabelOptions, {"folds": 1}, key="iterations[1].steps[0].options")
+    with pytest.raises(RecipeError, match=r"epochs is -1 .*key 'target\.training'"):
+        check_options(TrainingConfig, {"epochs": -1}, key="target.training")
+
+
+def test_the_published_recipe_has_no_token_and_no_path() -> None:
+    recipe = read_recipe("quickstart")
+    options = {"token": "hf_secret", "data_files": ["/home/alice/a.json"], "seed": 3}
+    recipe = replace(
+        recipe,
+        dataset=replace(recipe.dataset, options=options),
+        target=replace(recipe.target, model="~/models/bert"),
+    )
+    data = recipe_to_dict(recipe)
+    assert data["dataset"]["options"] == {"data_files": ["a.json"], "seed": 3}
+    assert data["target"]["model"] == "bert"
 
 
 def test_a_recipe_object_is_taken_as_it_is() -> None:

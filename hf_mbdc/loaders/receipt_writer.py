@@ -19,7 +19,7 @@ CELL = 9  # pixels a character; a line is twice as high
 MARGIN = 20  # pixels
 VENDORS = 24
 MISREAD = {"company": 0.05, "date": 0.04, "address": 0.08, "total": 0.02}  # share of documents, by key
-TAXED = 0.35  # share of receipts with a tax above zero, of the vendors that print the line; the other goods are zero-rated
+TAXED = 0.35  # share of receipts with a tax above zero, of the vendors that print its line
 NOT_PRINTED = {"date": 0.03, "address": 0.04}
 CONFUSED = str.maketrans("0O1I5S8B2Z6GE", "O0l1S5B8Z2G6F")
 

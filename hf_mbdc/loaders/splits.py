@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from hf_mbdc.errors import DataError, RecipeError
+from hf_mbdc.transforms.groups import groups
 
 SPLITS = ("train", "validation", "test")
 SEEDS_TO_TRY = 1000  # when a split is empty and another seed is looked for
@@ -65,29 +66,6 @@ def split_of(group: str, fractions: Sequence[float], seed: int) -> str:
         if draw < cumulated:
             return name
     return present[-1][0]  # the fractions add up to a hair less than 1
-
-
-def groups(ties: Iterable[Sequence[str]]) -> list[str]:
-    """The group of every document: the smallest tie of all documents it is tied to, directly or through others.
-
-    Example:
-        >>> groups([["a", "x"], ["b"], ["b", "x"], ["c"]])
-        ['a', 'a', 'a', 'c']
-    """
-    parent: dict[str, str] = {}
-
-    def root(tie: str) -> str:
-        parent.setdefault(tie, tie)
-        while parent[tie] != tie:
-            parent[tie] = tie = parent[parent[tie]]
-        return tie
-
-    rows = [list(row) for row in ties]
-    for row in rows:
-        for tie in row[1:]:
-            low, high = sorted((root(row[0]), root(tie)))
-            parent[high] = low
-    return [root(row[0]) for row in rows]
 
 
 def assign(ties: Sequence[Sequence[str]], fractions: object, seed: int) -> list[str]:

@@ -3,7 +3,7 @@
 An answer such as `9.00` may stand in a document several times, and its offsets say which one the target learns to
 read. The target is trained over *all* occurrences of the answers of other documents (marginal likelihood first, then
 its own best-scoring one: hard-EM, Min et al. 2019, https://arxiv.org/abs/1909.04849), scores the occurrences of the
-documents that were held out, and the most likely one becomes the label.
+documents that were held out, and the most likely one becomes the label, if it matches the answer as well as any.
 
 Where this deviates from the paper: there the model is trained on its choice and is the end product; here it labels only
 documents that it was not trained on (K-fold over documents), and the labels are the product, published for any model.
@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_mbdc.errors import RecipeError
+from hf_mbdc.errors import DataError, RecipeError, TrainingError
 from hf_mbdc.records import Cost, StepRecord
+from hf_mbdc.transforms.groups import groups
 from hf_mbdc.transforms.rows import add_provenance_columns, replace_rows
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class RelabelOptions:
 
     def __post_init__(self) -> None:
         if self.folds < 2:
-            raise RecipeError("Scoring out of fold needs at least 2 folds", key="folds", value=self.folds)
+            what = "Scoring out of fold needs at least 2 folds"
+            raise RecipeError(what, key="folds", value=self.folds, mend="4 is a good number.")
         if self.objective not in ("hard_em", "marginal"):
             raise RecipeError(
                 "No such objective over occurrences", key="objective", value=self.objective, mend="hard_em or marginal."
@@ -101,10 +103,16 @@ def relabel_occurrences(
     """
     from hf_mbdc.training.launch import TrainingJob, launch
 
-    # Documents with the same text share a fold: their labels would give the held-out ones away.
-    fold = assign_folds(rows["context"][:], options.folds, options.seed)
-    config = dataclasses.replace(config, objective=options.objective, seed=options.seed)
+    fold = assign_folds(_documents(rows), options.folds, options.seed)
     used = [k for k in range(options.folds) if (fold == k).any()]
+    if len(used) < 2:
+        raise DataError(
+            "All documents fell into one fold, so that there is none to train on",
+            split="train",
+            folds=options.folds,
+            mend="Give more documents, or another seed of the step.",
+        )
+    config = dataclasses.replace(config, objective=options.objective, seed=options.seed)
     jobs = [
         TrainingJob(
             train=rows.select(np.flatnonzero(fold != k)),
@@ -121,24 +129,16 @@ def apply_scores(
     rows: Dataset, approach: ExtractiveQA, fold: np.ndarray, results: dict[int, TrainingResult]
 ) -> StepResult:
     """Relabels from the held-out scores of each fold's model; the half of the step that trains nothing."""
-    best = _best_candidates(rows, results)
-    candidates, start, end = rows["candidates"][:], rows["answer_start"][:], rows["answer_end"][:]
-    moved = np.array(
-        [
-            i
-            for i, index in enumerate(best)
-            if index >= 0 and (candidates[i][index]["start"], candidates[i][index]["end"]) != (start[i], end[i])
-        ],
-        dtype=np.int64,
-    )
+    moved, best = _moves(rows, results)
     # Without the columns that are not read: an image would be decoded.
     batch = rows.select_columns([*approach.reads, "candidates"]).select(moved)[:]
     provenance = {
         "mbdc_source": [NAME] * len(moved),
         "mbdc_parent_id": batch["id"],
         "mbdc_model": [results[k].model_id for k in fold[moved]],
+        "mbdc_iteration": [None] * len(moved),  # stamped when its version is known; an earlier one no longer holds
     }
-    changed = {**approach.choose_candidate(batch, best[moved].tolist()), **provenance}
+    changed = {**approach.choose_candidate(batch, best), **provenance}
     record = StepRecord(
         name=NAME,
         pillar="model-guided synthesis",
@@ -152,11 +152,37 @@ def apply_scores(
     return StepResult(replace_rows(add_provenance_columns(rows), moved, changed), record)
 
 
-def _best_candidates(rows: Dataset, results: dict[int, TrainingResult]) -> np.ndarray:
-    """(n,) index of each row's best-scoring candidate, the first of equals; −1 where there is no choice."""
-    scores: dict[str, list[float]] = {}
+def _documents(rows: Dataset) -> list[str]:
+    """(n,) the document of each row; documents with the same text are one, or labels would give held-out ones away."""
+    contexts = ["text:" + text for text in rows["context"][:]]
+    if "document_id" not in rows.column_names:
+        return contexts
+    return groups([[f"document:{key}", text] for key, text in zip(rows["document_id"][:], contexts, strict=True)])
+
+
+def _moves(rows: Dataset, results: dict[int, TrainingResult]) -> tuple[np.ndarray, list[int]]:
+    """The rows whose label moves, and the candidate that each moves to: likelier than the label, and no worse a match.
+
+    Raises:
+        TrainingError: a score is NaN, as of a training that diverged.
+    """
+    scored: dict[str, list[float]] = {}
     for result in results.values():
         held_out = result.predictions["held_out"]
-        scores.update(zip(held_out["id"].to_pylist(), held_out["candidate_scores"].to_pylist(), strict=True))
-    ragged = [scores[key] for key in rows["id"][:]]  # lists of different lengths: no array to vectorise over
-    return np.array([int(np.argmax(s)) if len(s) > 1 else -1 for s in ragged], dtype=np.int64)
+        scored.update(zip(held_out["id"].to_pylist(), held_out["candidate_scores"].to_pylist(), strict=True))
+    moved, chosen = [], []
+    columns = (rows[name][:] for name in ("id", "candidates", "answer_start", "answer_end"))
+    for row, (key, candidates, start, end) in enumerate(zip(*columns, strict=True)):  # lists of different lengths
+        scores = np.array(scored[key])
+        if np.isnan(scores).any():
+            mend = "Lower target.training.learning_rate, or look at the training's log."
+            raise TrainingError("The target's scores are not numbers: its training diverged", id=key, mend=mend)
+        labels = [i for i, c in enumerate(candidates) if (c["start"], c["end"]) == (start, end)]
+        if not labels:
+            continue
+        match = np.array([c["score"] for c in candidates])
+        best = int(np.argmax(np.where(match == match.max(), scores, -np.inf)))
+        if scores[best] > scores[labels[0]]:
+            moved.append(row)
+            chosen.append(best)
+    return np.array(moved, dtype=np.int64), chosen

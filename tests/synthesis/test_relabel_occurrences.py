@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hf_mbdc.approaches import annotate
 from hf_mbdc.approaches.extractive_qa import ExtractiveQA
-from hf_mbdc.errors import RecipeError
+from hf_mbdc.errors import DataError, RecipeError, TrainingError
 from hf_mbdc.records import Cost
 from hf_mbdc.synthesis.relabel_occurrences import (
     MOVED,
@@ -25,6 +25,7 @@ from hf_mbdc.synthesis.relabel_occurrences import (
 )
 from hf_mbdc.training.config import TrainingConfig
 from hf_mbdc.training.launch import TrainingJob, TrainingResult
+from hf_mbdc.transforms.rows import replace_rows
 
 
 def receipts(texts: list[str], answer: str = "9.00") -> Dataset:
@@ -66,6 +67,41 @@ def test_equal_scores_keep_the_first_occurrence() -> None:
     )
     assert step.record.changed == 0
     assert step.rows["answer_start"][:] == [0]
+
+
+@pytest.mark.parametrize("scores", [[-1.0, -1.0], [-np.inf, -np.inf]])
+def test_scores_that_prefer_nothing_move_nothing(scores: list[float]) -> None:
+    rows = annotate(receipts(["9.00 and 9.00"]), ExtractiveQA("last"))
+    step = apply_scores(rows, ExtractiveQA(), np.array([0]), {0: result({"0-total": scores})})
+    assert (step.record.changed, step.rows["answer_start"][:]) == (0, [9])
+
+
+def test_scores_of_a_diverged_training_are_refused() -> None:
+    with pytest.raises(TrainingError, match=r"diverged \(id '0-total'\)"):
+        apply_scores(
+            receipts(["9.00 and 9.00"]), ExtractiveQA(), np.array([0]), {0: result({"0-total": [np.nan, -1.0]})}
+        )
+
+
+def test_a_worse_match_is_no_choice() -> None:
+    rows = receipts(["RM9.00 or Rm9.00 or RM9.00"], answer="RM9.00")
+    assert rows["candidates"][0][1]["score"] < 1.0
+    step = apply_scores(rows, ExtractiveQA(), np.array([0]), {0: result({"0-total": [-3.0, -0.1, -2.0]})})
+    assert step.rows["answer_start"][:] == [20]
+    assert step.rows["match_status"][:] == ["exact"]
+
+
+def test_a_row_that_moves_again_waits_for_its_new_version() -> None:
+    rows = receipts(["A 9.00 B 9.00"])
+    once = apply_scores(rows, ExtractiveQA(), np.array([0]), {0: result({"0-total": [-2.0, -1.0]}, "m@1")}).rows
+    once = replace_rows(once, np.array([0]), {"mbdc_iteration": ["v2.0.0"]})
+    twice = apply_scores(once, ExtractiveQA(), np.array([0]), {0: result({"0-total": [-1.0, -2.0]}, "m@2")}).rows
+    assert (twice["mbdc_model"][:], twice["mbdc_iteration"][:]) == (["m@2"], [None])
+
+
+def test_one_document_cannot_be_scored_out_of_fold(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"All documents fell into one fold .*More documents|Give more documents"):
+        relabel_occurrences(receipts(["9.00 9.00"]), ExtractiveQA(), config=TrainingConfig(), work_dir=tmp_path)
 
 
 def test_each_moved_row_names_the_model_that_had_not_seen_it() -> None:
