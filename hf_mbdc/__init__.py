@@ -9,13 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hf_mbdc.approaches import annotate
+    from hf_mbdc.approaches import annotate, annotate_with_rejected
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
     from hf_mbdc.errors import MbdcError
     from hf_mbdc.guidance.compare import compare
     from hf_mbdc.history import load, log, show
     from hf_mbdc.iteration import run
-    from hf_mbdc.loaders import load_dataset
+    from hf_mbdc.loaders import load_dataset, load_with_rejected
     from hf_mbdc.publication import publish
     from hf_mbdc.records import Iteration
     from hf_mbdc.revisions.diff import diff
@@ -31,10 +31,12 @@ __all__ = [
     "Iteration",
     "MbdcError",
     "annotate",
+    "annotate_with_rejected",
     "compare",
     "diff",
     "load",
     "load_dataset",
+    "load_with_rejected",
     "log",
     "publish",
     "run",
@@ -48,10 +50,12 @@ _MODULE_OF = {
     "Iteration": "records",
     "MbdcError": "errors",
     "annotate": "approaches",
+    "annotate_with_rejected": "approaches",
     "compare": "guidance.compare",
     "diff": "revisions.diff",
     "load": "history",
     "load_dataset": "loaders",
+    "load_with_rejected": "loaders",
     "log": "history",
     "publish": "publication",
     "run": "iteration",

@@ -69,7 +69,8 @@ def measure(
     from hf_mbdc.training.launch import TrainingJob, launch
 
     configs = [dataclasses.replace(training, objective="chosen", seed=seed) for seed in plan.seeds]
-    named = zip(train_splits, revisions or [None] * len(train_splits), strict=True)
+    names: Sequence[str | None] = revisions or [None] * len(train_splits)
+    named = zip(train_splits, names, strict=True)
     jobs = [TrainingJob(rows, {plan.split: evaluation}, config, name) for rows, name in named for config in configs]
     results = launch(jobs, work_dir=work_dir, max_parallel=max_parallel, on_progress=on_progress)
     ids, references, measurements = evaluation["id"][:], evaluation["answers"][:], []
