@@ -83,9 +83,10 @@ def evidence_plot(evidence: Evidence, parent: str, candidate: str) -> bytes:
 
 
 def trend_points(iterations: Sequence[Iteration]) -> list[TrendPoint]:
-    """The scores of the last 12 versions that were measured like the newest one: same metric, split and rows.
+    """The scores of the last 12 versions measured like the newest one: same target, metric and evaluation rows.
 
-    The first version has no evidence of its own; its score is the parent's in the evidence of the one that follows.
+    A parent gets the score that the evidence of the next version gives it, so the baseline, which has scores but no
+    evidence, begins the trend.
 
     Args:
         iterations: oldest first.
@@ -93,15 +94,27 @@ def trend_points(iterations: Sequence[Iteration]) -> list[TrendPoint]:
     measured = [(item, item.evidence) for item in iterations if item.evidence is not None]
     if not measured:
         return []
-    newest = measured[-1][1]
+    how, split = _measured_how(*measured[-1]), measured[-1][1].split
     points: list[TrendPoint] = []
-    for item, found in measured:
-        if (found.metric, found.split, found.rows) != (newest.metric, newest.split, newest.rows):
-            continue
-        if item.parent and item.parent.version not in {point.version for point in points if not point.refused}:
-            points.append(TrendPoint(item.parent.version, found.parent))
-        points.append(TrendPoint(item.version, found.candidate, refused=not wording.published(item)))
+    edited = False
+    for item in iterations:
+        found = item.evidence
+        if found is not None and _measured_how(item, found) == how:
+            points, edited = [] if edited else points, False
+            if item.parent and item.parent.version not in {point.version for point in points if not point.refused}:
+                points.append(TrendPoint(item.parent.version, found.parent))
+            points.append(TrendPoint(item.version, found.candidate, refused=not wording.published(item)))
+        edited |= wording.published(item) and split in wording.changed_splits(item.diff)
     return points[-MOST_VERSIONS:]
+
+
+def _measured_how(iteration: Iteration, found: Evidence) -> tuple[Any, ...]:
+    """What two measurements must share to be joined, but for edits of the rows, which the diffs tell.
+
+    Not the content hash of the evaluation split: it changes with the first step, which adds the columns of provenance
+    to every split, and they are no part of what is measured.
+    """
+    return found.metric, found.split, found.rows, found.clusters, iteration.approach.get("target")
 
 
 def trend_plot(points: Sequence[TrendPoint], metric: str, split: str) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from hf_mbdc.records import Evidence, Iteration, SliceEvidence
+from hf_mbdc.records import Decision, Evidence, Iteration, SliceEvidence, SplitRecord
 from hf_mbdc.revisions.plots import TrendPoint, evidence_plot, trend_plot, trend_points
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -74,9 +74,49 @@ def test_trend_points() -> None:
         TrendPoint("v2.0.0", 0.8745),
         TrendPoint("v3.0.0", 0.866, refused=True),
     ]
+
+
+def test_only_what_was_measured_alike_is_joined() -> None:
+    v1, v2, refused = read("receipts_v1"), read("receipts_v2"), read("receipts_v3_refused")
     assert refused.evidence is not None
-    other = dataclasses.replace(refused, evidence=dataclasses.replace(refused.evidence, rows=10))
-    assert trend_points([v1, v2, other]) == [TrendPoint("v2.0.0", 0.8745), TrendPoint("v3.0.0", 0.866, refused=True)]
+    other_target = dataclasses.replace(refused, approach={**refused.approach, "target": "distilbert"})
+    others = [
+        dataclasses.replace(refused, evidence=dataclasses.replace(refused.evidence, **change))
+        for change in ({"rows": 10}, {"clusters": 10}, {"metric": "anls"}, {"split": "validation"})
+    ]
+    for other in (other_target, *others):
+        assert trend_points([v1, v2, other]) == [
+            TrendPoint("v2.0.0", 0.8745),
+            TrendPoint("v3.0.0", 0.866, refused=True),
+        ]
+
+
+def test_columns_of_provenance_leave_the_trend_whole_and_edited_evaluation_rows_cut_it() -> None:
+    v1, v2, refused = read("receipts_v1"), read("receipts_v2"), read("receipts_v3_refused")
+    hashed = {**v1.splits, "test": SplitRecord(316, "99" * 32)}  # without the columns that v2 adds
+    assert len(trend_points([dataclasses.replace(v1, splits=hashed), v2, refused])) == 3
+    assert refused.parent is not None
+    counts = {"rows_before": 316, "rows_after": 316, "added": 0, "removed": 0, "changed": 4}
+    edited = dataclasses.replace(
+        v2,
+        version="v3.0.0",
+        evidence=None,
+        decision=Decision("unmeasured", "by hand"),
+        diff={"splits": {"test": counts}},
+    )
+    newest = dataclasses.replace(
+        refused, version="v4.0.0", parent=dataclasses.replace(refused.parent, version="v3.0.0")
+    )
+    cut = [TrendPoint("v3.0.0", 0.8745), TrendPoint("v4.0.0", 0.866, refused=True)]
+    assert trend_points([v1, v2, edited, newest]) == cut
+    train = dataclasses.replace(edited, diff={"splits": {"train": counts}})
+    assert trend_points([v1, v2, train, newest]) == [
+        TrendPoint("v1.0.0", 0.8228),
+        TrendPoint("v2.0.0", 0.8745),
+        *cut,
+    ]
+    beside = dataclasses.replace(edited, decision=Decision("reject", "worse"))  # nothing follows from it
+    assert len(trend_points([v1, v2, beside, newest])) == 4
 
 
 def test_trend_plot_is_deterministic() -> None:
