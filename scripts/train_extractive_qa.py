@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import MbdcError
+from hf_mbdc.training.child import tell_launcher, watch_launcher
 from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.config import TrainingConfig
 
@@ -160,7 +161,9 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
+    watch_launcher()
     try:
         main()
     except MbdcError as error:
+        tell_launcher(error)
         sys.exit(f"error: {error}")

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import TrainingError
 from hf_mbdc.records import Cost
+from hf_mbdc.training.checks import check_max_parallel, check_model, check_work_dir
+from hf_mbdc.training.child import child_environment, read_error
 from hf_mbdc.training.config import TrainingConfig
 from hf_mbdc.training.data import columns_read
 from hf_mbdc.training.model_card import PACKAGE, model_name, shipped
@@ -37,8 +39,10 @@ TRAINING_CODE = (
     "order.py",
     "predict.py",
 )  # of hf_mbdc/training, beside all targets
+ERROR = "error.json"
 POLL_SECONDS = 0.1
 STOP_SECONDS = 5.0
+KILLED = 9  # SIGKILL, which the kernel sends when memory runs out
 # Of a small model on a CPU: without the first two, glibc gives every tensor back to the kernel, where most of the time
 # goes then; idle OpenMP threads that spin take the cores from the jobs beside them. One thread each, so that no
 # result depends on how many cores there are.
@@ -102,6 +106,7 @@ def launch(
 
     Everything lies in `work_dir` under a hash of rows, settings and code: what was trained before costs nothing, what
     was killed goes on from its last checkpoint. The results do not depend on `max_parallel` or on the number of cores.
+    No training outlives this process.
 
     Args:
         jobs: equal jobs run once.
@@ -111,17 +116,22 @@ def launch(
 
     Raises:
         DataError: a job's rows lack a column.
-        TrainingError: a training failed; the others are stopped, and go on from where they were at the next call.
+        RecipeError: `max_parallel` is no number of at least 1.
+        TrainingError: there is no such model, or `work_dir` cannot be written; or a training failed (with what it said
+            itself): the others are stopped, and go on from where they were at the next call.
 
     Example:
         >>> import tempfile
         >>> launch([], work_dir=tempfile.mkdtemp())
         []
     """
-    root = Path(work_dir).resolve()
+    check_max_parallel(max_parallel)
+    root = check_work_dir(work_dir)
     hashes: dict[int, str] = {}
     places = [_place(job, root, hashes) for job in jobs]
     todo = {place: job for place, job in zip(places, jobs, strict=True) if not _is_done(place)}
+    for model in {job.config.model: None for job in todo.values()}:
+        check_model(model)
     for place, job in todo.items():
         place.mkdir(parents=True, exist_ok=True)
         _write_data(job, root / "data" / _data_key(job, hashes))
@@ -261,12 +271,13 @@ def _run_all(
 
 
 def _start(command: list[str], place: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, **ENVIRONMENT}
+    environment = {**os.environ, **ENVIRONMENT, **child_environment(place / ERROR)}
     if (PACKAGE.parent / "pyproject.toml").is_file():  # a checkout, which need not be installed
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         )
-    (place / "progress.json").unlink(missing_ok=True)
+    for name in ("progress.json", ERROR):
+        (place / name).unlink(missing_ok=True)
     with (place / "log.txt").open("wb") as log:
         return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -282,13 +293,15 @@ def _fraction(place: Path) -> float:
 def _check(place: Path, code: int) -> None:
     if code == 0 and _is_done(place):
         return
-    lines = (place / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    log = place / "log.txt"
+    if (told := read_error(place / ERROR, log)) is not None:
+        raise told
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
-    raise TrainingError(
-        f"A training {how}; its last lines: {' | '.join(lines[-5:]) or '(none)'}",
-        log=str(place / "log.txt"),
-        mend="What was done is kept: after the cause is mended, the same call goes on from there.",
-    )
+    last = f", and said last: {lines[-1].strip().rstrip('.')}" if lines else ""
+    cause = "If memory ran out, lower max_parallel. " if -code == KILLED else ""
+    mend = f"{cause}What was done is kept: after the cause is mended, the same call goes on from there."
+    raise TrainingError(f"A training {how}{last}", log=str(log), mend=mend)
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:

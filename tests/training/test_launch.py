@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from hf_mbdc.errors import DataError, TrainingError
+from hf_mbdc.errors import DataError, RecipeError, TrainingError
 from hf_mbdc.training import launch as module
 from hf_mbdc.training.config import TrainingConfig
 from hf_mbdc.training.launch import TrainingJob, launch
 
-# In place of the training script: seed 7 fails, seed 8 takes a minute, every other writes what a training writes.
+# In place of the training script: seed 6 fails with an error of ours, 7 fails, 8 takes a minute, 9 is killed, and every
+# other writes what a training writes.
 FAKE = """
 import json, pathlib, sys, time
 import pyarrow as pa, pyarrow.parquet as pq
@@ -26,8 +27,17 @@ out, seed = pathlib.Path(flags["--output-dir"]), int(flags["--seed"])
 (out / "progress.json").write_text(json.dumps({"step": 1, "steps": 2}))
 with open(out.parent / "started.txt", "a") as log:
     log.write(f"{seed}\\n")
+if seed == 6:
+    from hf_mbdc.errors import DataError
+    from hf_mbdc.training.child import tell_launcher
+    tell_launcher(DataError("Two rows\\nare one", id="a", ids=("a", "b"), mend="Make ids unique."))
+    sys.exit("error: Two rows are one")
 if seed == 7:
-    sys.exit("error: no room on the disk")
+    print("a warning\\nerror: no room on the disk.")
+    sys.exit(1)
+if seed == 9:
+    import os
+    os.kill(os.getpid(), 9)
 if seed == 8:
     time.sleep(60)
 pq.write_table(pa.table({"id": ["a"], "seed": [seed]}), out / "predictions-test.parquet")
@@ -96,11 +106,41 @@ def test_what_makes_a_training_another_one(rows: list[dict[str, Any]], tmp_path:
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_failing_job_stops_the_others_and_shows_its_last_lines(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        (
+            7,
+            "A training ended with exit status 1, and said last: error: no room on the disk (log LOG). "
+            "What was done is kept: after the cause is mended, the same call goes on from there.",
+        ),
+        (
+            9,
+            "A training was killed by signal 9 (log LOG). If memory ran out, lower max_parallel. "
+            "What was done is kept: after the cause is mended, the same call goes on from there.",
+        ),
+        (6, "Two rows\nare one (id 'a', ids ['a', 'b'], log LOG). Make ids unique."),
+    ],
+)
+def test_a_failing_job_stops_the_others_and_says_why(
+    rows: list[dict[str, Any]], tmp_path: Path, seed: int, message: str
+) -> None:
     before = time.monotonic()
-    with pytest.raises(TrainingError, match=r"ended with exit status 1; its last lines: error: no room on the disk"):
-        launch([job(rows, 8), job(rows, 7)], work_dir=tmp_path / "work", max_parallel=2)
+    with pytest.raises(TrainingError) as caught:
+        launch([job(rows, 8), job(rows, seed)], work_dir=tmp_path / "work", max_parallel=2)
     assert time.monotonic() - before < 50
+    log = str(caught.value.where["log"])
+    assert Path(log).parent.parent == tmp_path / "work"
+    assert str(caught.value) == message.replace("LOG", repr(log))
+
+
+@pytest.mark.usefixtures("fake")
+def test_an_error_of_an_earlier_call_is_not_told_again(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    place = module._place(job(rows, 7), tmp_path / "work", {})
+    place.mkdir(parents=True)
+    (place / "error.json").write_text('{"what": "old", "mend": "", "where": {}}')
+    with pytest.raises(TrainingError, match="no room on the disk"):
+        launch([job(rows, 7)], work_dir=tmp_path / "work")
 
 
 @pytest.mark.usefixtures("fake")
@@ -128,10 +168,20 @@ def test_bad_jobs_are_refused_before_anything_runs(rows: list[dict[str, Any]], t
         launch([TrainingJob(good.train, {"test": good.train.remove_columns("words")})], work_dir=tmp_path)
     with pytest.raises(TrainingError, match="A predicted split cannot be called 'train'"):
         launch([TrainingJob(good.train, {"train": good.train})], work_dir=tmp_path)
+    with pytest.raises(TrainingError, match=r"There is no target model 'layoutspan'\. Did you mean 'layout_span'\?"):
+        launch([job(rows, model="layoutspan")], work_dir=tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match=r"is a file \(path '.*/file'\)"):
+        launch([good], work_dir=tmp_path / "file")
+    with pytest.raises(RecipeError, match=r"max_parallel is -1 \(key 'max_parallel'\)"):
+        launch([good], work_dir=tmp_path, max_parallel=-1)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_real_training(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     from transformers import AutoModelForQuestionAnswering
+
+    from hf_mbdc.targets.layout_span import LayoutSpanForQuestionAnswering  # which tells the Auto classes of itself
 
     base = job(rows, epochs=2, objective="marginal")
     [result] = launch([TrainingJob(base.train, base.predict, base.config, "me/r@v1.0.0")], work_dir=tmp_path)
@@ -141,7 +191,7 @@ def test_a_real_training(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     assert result.metrics["rows_used"] == len(rows)
     assert "Trained on the data revision `me/r@v1.0.0`" in (result.model_path / "README.md").read_text()
     model = AutoModelForQuestionAnswering.from_pretrained(result.model_path)
-    assert type(model).__name__ == "LayoutSpanForQuestionAnswering"
+    assert isinstance(model, LayoutSpanForQuestionAnswering)
     assert json.loads((result.model_path / "progress.json").read_text()) == {"step": 4, "steps": 4}
 
 
@@ -153,7 +203,7 @@ def test_comments_and_docstrings_make_no_training_anew() -> None:
     assert module._code_only(code) != module._code_only(code.replace("1", "2"))
     assert {path.stem for path in (module.PACKAGE / "training").glob("*.py")} == {
         *(name.removesuffix(".py") for name in module.TRAINING_CODE),
-        *("__init__", "launch", "model_card"),  # what they do changes no result
+        *("__init__", "checks", "child", "launch", "model_card"),  # what they do changes no result
     }
 
 

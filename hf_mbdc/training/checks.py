@@ -1,0 +1,116 @@
+"""What can be told before any training starts: a model that cannot be one, a folder that cannot be written."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tempfile
+from pathlib import Path
+
+from hf_mbdc.errors import RecipeError, TrainingError
+from hf_mbdc.targets import LAYOUT_SPAN
+
+EXAMPLE = "google-bert/bert-base-uncased"
+# The Hub's first models have no owner; every other name without one is a slip.
+FIRST = ("albert-", "bert-", "camembert-", "distilbert-", "distilroberta-", "roberta-", "xlm-roberta-", "xlnet-")
+
+
+def check_work_dir(work_dir: str | Path) -> Path:
+    """Makes the folder of trained models where it is missing, and gives its absolute path.
+
+    Raises:
+        TrainingError: it is a file, or cannot be made or written.
+
+    Example:
+        >>> check_work_dir(tempfile.gettempdir()).is_dir()
+        True
+    """
+    mend = "Name another folder for trained models: work_dir=… (--work-dir)."
+    if not isinstance(work_dir, str | Path) or not str(work_dir).strip():
+        raise TrainingError(f"The folder for trained models is {work_dir!r}", mend=mend)
+    try:
+        folder = Path(work_dir).expanduser().resolve()
+        if file := next((path for path in (folder, *folder.parents) if path.is_file()), None):
+            raise TrainingError("The folder for trained models is a file", path=str(file), mend=mend)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        what = f"The folder for trained models cannot be written: {error.strerror}"
+        raise TrainingError(what, path=str(work_dir), mend=mend) from error
+
+
+def check_max_parallel(max_parallel: object) -> None:
+    """Raises `RecipeError` unless it is None or at least 1."""
+    if max_parallel is None or (type(max_parallel) is int and max_parallel >= 1):
+        return
+    raise RecipeError(
+        f"max_parallel is {max_parallel!r}",
+        key="max_parallel",
+        mend="Give a whole number of at least 1, or leave it out for one training a core.",
+    )
+
+
+def check_model(name: object) -> None:
+    """Refuses what cannot be a target model, without asking the Hub.
+
+    Args:
+        name: `layout_span`, a folder with the `config.json` of an extractive model, or an id of the Hub.
+
+    Raises:
+        TrainingError: it is none of them.
+
+    Example:
+        >>> check_model("layoutspan")
+        Traceback (most recent call last):
+        hf_mbdc.errors.TrainingError: There is no target model 'layoutspan'. Did you mean 'layout_span'?
+    """
+    if name == LAYOUT_SPAN:
+        return
+    text = name if isinstance(name, str) else ""
+    if text.strip() and Path(text).is_dir():
+        _check_folder(Path(text))
+    elif text.startswith(("/", "./", "../", "~")) or text.count("/") > 1 or "\\" in text or Path(text).is_file():
+        mend = "Name a folder that save_pretrained wrote, or layout_span."
+        raise TrainingError("There is no such folder with a model", model=text, mend=mend)
+    elif not _may_be_on_hub(text):
+        close = difflib.get_close_matches(text.casefold(), [LAYOUT_SPAN], n=1, cutoff=0.75)
+        mend = "Name layout_span, a folder that save_pretrained wrote, or a model of the Hub with its owner "
+        mend = f"Did you mean {LAYOUT_SPAN!r}?" if close else f"{mend}({EXAMPLE})."
+        raise TrainingError(f"There is no target model {name!r}", mend=mend)
+
+
+def _may_be_on_hub(name: str) -> bool:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return "/" in name or name.startswith(FIRST)
+
+
+def _check_folder(folder: Path) -> None:
+    mend = "Name a folder that save_pretrained wrote, or layout_span."
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind = config["model_type"]
+    except FileNotFoundError as error:
+        raise TrainingError("The folder holds no model: it has no config.json", model=str(folder), mend=mend) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = "The config.json of the model cannot be read, or names no model_type"
+        raise TrainingError(what, model=str(folder), mend=mend) from error
+    if kind == LAYOUT_SPAN:
+        return
+    from transformers.models.auto.modeling_auto import MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES as EXTRACTIVE
+
+    from hf_mbdc.targets.checkpoint import HEAD_OF, NEEDS_IMAGES
+
+    if kind in NEEDS_IMAGES or kind not in {*EXTRACTIVE, *HEAD_OF}:
+        reason = "needs page images" if kind in NEEDS_IMAGES else "has no question-answering head"
+        raise TrainingError(
+            f"A model of type {kind!r} {reason}, and cannot be a target",
+            model=str(folder),
+            mend="Name a LayoutLM (v1, v3) or LiLT checkpoint, a text-only one such as BERT, or layout_span.",
+        )
