@@ -23,7 +23,11 @@ Pillar = Literal["approach-specific information", "model-guided synthesis", "ind
 
 @dataclass(frozen=True)
 class Cost:
-    """What something cost: seconds of this machine, model input tokens, new bytes stored."""
+    """What something cost: seconds of this machine, model input tokens, new bytes stored.
+
+    Costs add up. So `wall_seconds` of jobs that ran side by side, such as the trainings of several seeds, is the sum of
+    their times, longer than anybody waited.
+    """
 
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0

@@ -115,10 +115,10 @@ def cost_per_row(iteration: Iteration) -> str:
 
 
 def cost_line(iteration: Iteration) -> str:
-    """The whole cost as a phrase."""
+    """The whole cost as a phrase; its time is no stretch of the clock where jobs ran side by side."""
     cost = iteration.cost
     return (
-        f"{wording.seconds(cost.wall_seconds)}, {plural(cost.model_calls, 'model call')}, "
+        f"{wording.seconds(cost.wall_seconds)} job time, {plural(cost.model_calls, 'model call')}, "
         f"{plural(cost.tokens, 'token')}, {wording.size(cost.bytes)}"
     )
 
