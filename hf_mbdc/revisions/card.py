@@ -19,7 +19,7 @@ import yaml
 
 from hf_mbdc.errors import DataError
 from hf_mbdc.records import Iteration
-from hf_mbdc.revisions import plots, sections, wording
+from hf_mbdc.revisions import about, plots, sections, wording
 from hf_mbdc.revisions.escape import block, code, code_cell, prose, visible
 from hf_mbdc.revisions.sections import Markdown
 
@@ -58,7 +58,7 @@ def render_card(
     before, after, data = split_card(existing_card) if existing_card else (_title(iteration), "\n", {})
     told = [*history, iteration]
     trend = plots.trend_points(told) if _measured(told) >= 2 else []
-    part = f"{BEGIN}\n\n{_body(iteration, told, trend)}\n{END}"
+    part = f"{BEGIN}\n\n{_body(iteration, told, trend, configs)}\n{END}"
     files = {
         "README.md": f"---\n{_front_matter(iteration, data, configs)}---\n{before}{part}{after}".encode(),
         "CHANGELOG.md": _changelog(told).encode(),
@@ -66,7 +66,7 @@ def render_card(
     found = iteration.evidence
     if found is not None and _has_scores(iteration):
         parent = iteration.parent.version if iteration.parent else "parent"
-        files["assets/evidence.png"] = plots.evidence_plot(found, parent, iteration.version)
+        files["assets/evidence.png"] = plots.evidence_plot(found, parent, wording.name(iteration))
     if trend:
         newest = next(item.evidence for item in reversed(told) if item.evidence)
         files["assets/trend.png"] = plots.trend_plot(trend, newest.metric, newest.split)
@@ -161,17 +161,21 @@ def _to_yaml(data: Any) -> str:
 
 
 def _front_matter(iteration: Iteration, data: Mapping[str, Any], configs: Mapping[str, Any]) -> str:
+    ours = about.front_matter(iteration)
+    ours = {key: value for key, value in ours.items() if key != "task_categories" or key not in data}  # theirs say more
     stale = {"configs", "dataset_info", "mbdc"} - configs.keys()
     kept = {key: value for key, value in data.items() if key not in stale}
     tags = kept.get("tags") or []
     tags = [tags] if isinstance(tags, str) else list(tags)
-    return _to_yaml({**kept, "tags": tags if TAG in tags else [*tags, TAG], **configs, "mbdc": _summary(iteration)})
+    tags = tags if TAG in tags else [*tags, TAG]
+    return _to_yaml({**kept, **ours, "tags": tags, **configs, "mbdc": _summary(iteration)})
 
 
 def _summary(iteration: Iteration) -> dict[str, Any]:
     """The block that a search over many cards reads; `manifest.json` has the rest."""
+    place = {"version": iteration.version} if wording.published(iteration) else {"candidate": iteration.branch}
     summary: dict[str, Any] = {
-        "version": iteration.version,
+        **place,
         "parent": iteration.parent.version if iteration.parent else None,
         "content_hash": iteration.content_hash,
         "approach": iteration.approach.get("name"),
@@ -192,13 +196,16 @@ def _title(iteration: Iteration) -> str:
     return f"\n# {prose(iteration.repo_id.rpartition('/')[2])}\n\n"
 
 
-def _body(iteration: Iteration, told: Sequence[Iteration], trend: Sequence[plots.TrendPoint]) -> str:
+def _body(
+    iteration: Iteration, told: Sequence[Iteration], trend: Sequence[plots.TrendPoint], configs: Mapping[str, Any]
+) -> str:
     metrics = [item.evidence.metric for item in told if item.evidence]
     lineage = [item for item in told if wording.published(item) or item is iteration]
     return _render(
         "dataset_card.md.jinja",
         it=iteration,
         published=wording.published(iteration),
+        columns=about.describe_columns(iteration, configs),
         diff=_real_diff(iteration),
         evidence=iteration.evidence,
         plotted=_has_scores(iteration),
@@ -207,6 +214,7 @@ def _body(iteration: Iteration, told: Sequence[Iteration], trend: Sequence[plots
         lineage=lineage,
         trend=trend,
         newest_first=told[::-1],
+        candidates=not all(map(wording.published, told)),
     )
 
 
@@ -277,6 +285,11 @@ def _parent_line(iteration: Iteration) -> str:
     return f"{code_cell(parent.version)}, commit {code_cell(parent.sha[:12])}{known}"
 
 
+def _scored_on(iteration: Iteration) -> str:
+    found = wording.scored_on(iteration, code)
+    return f" on {found}" if found else ""
+
+
 def _target(iteration: Iteration) -> str:
     target = iteration.approach.get("target")
     return f" {code(str(target))}" if target else ""
@@ -285,7 +298,8 @@ def _target(iteration: Iteration) -> str:
 def _alt(iteration: Iteration) -> str:
     parent = iteration.parent.version if iteration.parent else "parent"
     metric = iteration.evidence.metric if iteration.evidence else "score"
-    return prose(f"{metric} of {parent} and {iteration.version} by slice, and the differences with their intervals")
+    both = f"{parent} and {wording.name(iteration)}"
+    return prose(f"{metric} of {both} by slice, and the differences with their intervals")
 
 
 def _trend_alt(points: Sequence[plots.TrendPoint]) -> str:
@@ -296,6 +310,7 @@ _TEXT_FILTERS: dict[str, Callable[..., str]] = {
     "alt": _alt,
     "cell": code_cell,
     "change": lambda iteration: wording.change(iteration, code),
+    "contents": about.contents,
     "code": code,
     "cost_line": sections.cost_line,
     "cost_per_row": sections.cost_per_row,
@@ -306,6 +321,8 @@ _TEXT_FILTERS: dict[str, Callable[..., str]] = {
     "interval": wording.interval,
     "literal": _literal,
     "models": sections.models,
+    "name": lambda iteration: code(wording.name(iteration)),
+    "name_cell": lambda iteration: code_cell(wording.name(iteration)),
     "number": wording.number,
     "p_value": wording.p_value,
     "parent": _parent,
@@ -315,27 +332,31 @@ _TEXT_FILTERS: dict[str, Callable[..., str]] = {
     "plural": wording.plural,
     "prose": prose,
     "rejected": sections.rejected,
+    "rejected_unit": sections.rejected_unit,
     "score_cell": sections.score_cell,
+    "scored_on": _scored_on,
     "seconds": wording.seconds,
     "seeds": wording.seeds,
     "size": wording.size,
     "step_counts": sections.step_counts,
     "target": _target,
+    "title": lambda iteration: wording.title(iteration, code),
     "trend_alt": _trend_alt,
     "yaml_block": lambda data: block(_to_yaml(data), "yaml"),
 }
 _DATA_FILTERS: dict[str, Callable[..., Any]] = {
-    "approach_columns": sections.approach_columns,
+    "change_cells": sections.change_cells,
     "columns": sections.column_rows,
     "costs": sections.costs,
     "diff_splits": wording.all_splits,
     "examples": sections.examples,
     "limits": lambda iteration: [Markdown(line) for line in sections.known_limits(iteration, code)],
+    "match_statuses": sections.match_statuses,
     "pillars": sections.pillars,
     "reasons": sections.reason_rows,
+    "rejected_reasons": sections.rejected_reasons,
     "structure": sections.structure_lines,
     "splits": lambda iteration: [(name, iteration.splits[name]) for name in wording.in_order(iteration.splits)],
     "step_reasons": sections.step_reasons,
-    "total": sections.total,
     "total_rows": sections.total_rows,
 }

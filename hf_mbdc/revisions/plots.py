@@ -2,7 +2,8 @@
 
 Equal records give equal bytes (with one version of matplotlib): its own defaults instead of the user's, the bundled
 font, no metadata, no pyplot state. Colours are the blue and vermilion of Okabe and Ito, which colour-blind readers tell
-apart; the shape of the markers says the same without colour.
+apart: blue for the new version and what it gains, vermilion for what it loses. The shape of the markers says the same
+without colour.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-PARENT, CANDIDATE, QUIET, INK = "#0072B2", "#D55E00", "#8A8F98", "#24292F"
+NEW, LOSS, OLD, QUIET, INK = "#0072B2", "#D55E00", "#57606A", "#8A8F98", "#24292F"
+KINDS = {"gain": (NEW, ">", True), "loss": (LOSS, "<", False), "unclear": (QUIET, "o", True)}  # colour, marker, filled
 DPI = 150
 MOST_SLICES = 12  # the tables of the card have them all
 MOST_VERSIONS = 12
@@ -103,7 +105,7 @@ def trend_points(iterations: Sequence[Iteration]) -> list[TrendPoint]:
             points, edited = [] if edited else points, False
             if item.parent and item.parent.version not in {point.version for point in points if not point.refused}:
                 points.append(TrendPoint(item.parent.version, found.parent))
-            points.append(TrendPoint(item.version, found.candidate, refused=not wording.published(item)))
+            points.append(TrendPoint(wording.name(item), found.candidate, refused=not wording.published(item)))
         edited |= wording.published(item) and split in wording.changed_splits(item.diff)
     return points[-MOST_VERSIONS:]
 
@@ -124,7 +126,7 @@ def trend_plot(points: Sequence[TrendPoint], metric: str, split: str) -> bytes:
         axes = figure.subplots()
         taken = [(place, point.score) for place, point in enumerate(points) if not point.refused]
         refused = [(place, point.score) for place, point in enumerate(points) if point.refused]
-        axes.plot(*zip(*taken, strict=True), color=PARENT, marker="o", markersize=7, linewidth=1.8, label="published")
+        axes.plot(*zip(*taken, strict=True), color=NEW, marker="o", markersize=7, linewidth=1.8, label="published")
         if refused:
             shape: dict[str, Any] = {"facecolor": "white", "edgecolor": QUIET, "marker": "X", "s": 64, "zorder": 3}
             axes.scatter(*zip(*refused, strict=True), label="refused candidate", **shape)
@@ -134,8 +136,8 @@ def trend_plot(points: Sequence[TrendPoint], metric: str, split: str) -> bytes:
         for place, point in enumerate(points):
             text = wording.number(point.score, digits)
             axes.annotate(text, (place, point.score), (0, 8), textcoords="offset points", ha="center")
-        names = [_drawable(point.version, "?") + ("\n(refused)" if point.refused else "") for point in points]
-        axes.set_xticks(range(len(points)), names, parse_math=False)
+        names = [_drawable(point.version, "?").replace("/", "/\n") for point in points]
+        axes.set_xticks(range(len(points)), names, parse_math=False, fontsize=10 if len(points) <= 8 else 7.5)
         axes.set_xlim(-0.4, len(points) - 0.6)
         axes.margins(y=0.3)
         axes.grid(axis="x", visible=False)
@@ -161,9 +163,9 @@ def _draw_scores(
     before, after = [line.parent for line in lines], [line.candidate for line in lines]
     axes.hlines(places, before, after, color=QUIET, linewidth=1.6, zorder=2)
     # The candidate is the smaller marker on top, so that equal scores show as a dot in a ring.
-    ring: dict[str, Any] = {"s": 84, "facecolor": "white", "edgecolor": PARENT, "linewidth": 1.8, "zorder": 3}
+    ring: dict[str, Any] = {"s": 84, "facecolor": "white", "edgecolor": OLD, "linewidth": 1.8, "zorder": 3}
     axes.scatter(before, places, label=_drawable(parent, "parent"), **ring)
-    axes.scatter(after, places, s=34, color=CANDIDATE, zorder=4, label=_drawable(candidate, "candidate"))
+    axes.scatter(after, places, s=34, color=NEW, zorder=4, label=_drawable(candidate, "candidate"))
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0, handletextpad=0)
     _tick(axes.xaxis)
 
@@ -172,22 +174,41 @@ def _draw_differences(axes: Axes, lines: Sequence[SliceEvidence], places: Sequen
     digits = wording.digits_for(evidence)
     axes.axvline(0, color=INK, linewidth=1, zorder=2)
     for place, line in zip(places, lines, strict=True):
-        clear = line.interval[0] > 0 or line.interval[1] < 0
-        colour = CANDIDATE if clear else QUIET
+        kind = _kind(line.interval)
+        colour, shape, filled = KINDS[kind]
         axes.hlines(place, *line.interval, color=colour, linewidth=2.4, zorder=3)
-        axes.scatter([line.difference], [place], s=40, color=colour, zorder=4)
-        text = wording.number(line.difference, digits, signed=True)
+        face = colour if filled else "white"
+        axes.scatter(
+            [line.difference], [place], s=52, marker=shape, facecolor=face, edgecolor=colour, linewidth=1.6, zorder=4
+        )
         axes.annotate(
-            text,
+            wording.number(line.difference, digits, signed=True),
             (1.02, place),
             xycoords=("axes fraction", "data"),
             va="center",
-            color=INK,
-            fontweight="bold" if clear else "normal",
+            color=colour if kind == "loss" else INK,
+            fontweight="normal" if kind == "unclear" else "bold",
         )
+    _explain(axes, sorted({_kind(line.interval) for line in lines}, key=list(KINDS).index))
     if evidence.minimum_effect > 0:
         axes.axvline(evidence.minimum_effect, color=INK, linewidth=1, linestyle=":", zorder=2)
     _tick(axes.xaxis, signed=True)
+
+
+def _kind(interval: tuple[float, float]) -> str:
+    return "gain" if interval[0] > 0 else "loss" if interval[1] < 0 else "unclear"
+
+
+def _explain(axes: Axes, kinds: Sequence[str]) -> None:
+    """A legend of the kinds of difference that are drawn."""
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for kind in kinds:
+        colour, shape, filled = KINDS[kind]
+        look: dict[str, Any] = {"markerfacecolor": colour if filled else "white", "markeredgecolor": colour}
+        handles.append(Line2D([], [], color=colour, linewidth=2.4, marker=shape, markersize=7, label=kind, **look))
+    axes.legend(handles=handles, frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderaxespad=0)
 
 
 def _tick(axis: Axis, signed: bool = False) -> None:

@@ -15,9 +15,18 @@ from hf_mbdc.revisions import wording
 from hf_mbdc.revisions.escape import code, code_cell
 from hf_mbdc.revisions.wording import Quote, count, listed, plural
 
-MOST_EXAMPLES = 12  # changed cells shown in a card
+MOST_EXAMPLES = 8  # changed rows shown in a card
+MOST_CELLS = 4  # told of one changed row
+MOST_REASONS = 12  # told of the rows that were set aside
 MOST_STEPS = 5  # told for a pillar, the newest
 SMALL_EVALUATION = 200  # independent clusters; below, the card says so
+STATUSES = {  # of the step that annotates: how the given answer was found
+    "exact": "the answer's own characters, whitespace and Unicode form aside",
+    "fuzzy": "any other match; `match_score` says how near",
+    "absent": "not found: no offsets",
+    "unanswerable": "no answer was given",
+}
+TELLING = ("answer_start", "answer_end", "matched_text", "match_status")  # of a row's changed cells, shown first
 PILLARS = ("approach-specific information", "model-guided synthesis", "industrial data quality")
 
 
@@ -57,25 +66,42 @@ def column_rows(diff: dict[str, Any]) -> list[tuple[str, str, str, int]]:
     return [(split, name, column["kind"], column["changed"]) for split, name, column in _columns(diff)]
 
 
-def examples(diff: dict[str, Any]) -> list[tuple[str, str, str, Any, Any]]:
-    """(split, id, column, before, after), twelve at most: one of every column, then a second, …; sorted by row.
+def examples(diff: dict[str, Any]) -> list[tuple[str, str, Markdown]]:
+    """(split, id, its changed cells), a line a row, eight rows at most: those for which most is known.
 
-    The columns of provenance are left out: they say of every row the same.
+    The columns of provenance are left out, since they say of every row the same, and, where the offsets of the answer
+    changed, those that follow from them.
     """
-    found = [
-        (turn, split, item["id"], name, item["before"], item["after"])
-        for split, name, column in _columns(diff)
-        for turn, item in enumerate(column["examples"])
-        if not name.startswith("mbdc_")
-    ]
-    chosen = sorted(found, key=lambda item: item[0])[:MOST_EXAMPLES]
+    rows: dict[tuple[str, str], dict[str, tuple[Any, Any]]] = {}
+    for split, name, column in _columns(diff):
+        for item in column["examples"]:
+            if not name.startswith("mbdc_"):
+                rows.setdefault((split, str(item["id"])), {})[name] = (item["before"], item["after"])
+    chosen = sorted(rows, key=lambda row: -len(rows[row]))[:MOST_EXAMPLES]
     splits = list(wording.all_splits(diff))
-    return [item[1:] for item in sorted(chosen, key=lambda item: (splits.index(item[1]), str(item[2]), item[3]))]
+    return [(*row, _cells(rows[row])) for row in sorted(chosen, key=lambda row: (splits.index(row[0]), row[1]))]
+
+
+def match_statuses(steps: Sequence[StepRecord]) -> list[tuple[str, str, int]]:
+    """(status, what it says, rows) of the step that annotated; nothing when none did."""
+    found = {status: rows for step in steps if _annotates(step) for status, rows in step.reasons.items()}
+    return [(status, meaning, found[status]) for status, meaning in STATUSES.items() if status in found]
 
 
 def step_reasons(steps: Sequence[StepRecord]) -> list[tuple[str, str, int]]:
-    """(step, reason, rows)."""
-    return [(step.name, reason, rows) for step in steps for reason, rows in step.reasons.items()]
+    """(step, reason, rows) for what was changed, added or rejected; a match status is no reason."""
+    return [
+        (step.name, reason, rows)
+        for step in steps
+        for reason, rows in step.reasons.items()
+        if not (_annotates(step) and reason in STATUSES)
+    ]
+
+
+def rejected_unit(steps: Sequence[StepRecord]) -> str:
+    """What the column `rejected` of the table of steps counts, where its numbers are not all rows."""
+    loads = any(_loads(step) and step.rejected for step in steps)
+    return "Loading counts documents or questions as rejected, the other steps rows." if loads else ""
 
 
 def models(step: StepRecord) -> str:
@@ -89,9 +115,15 @@ def models(step: StepRecord) -> str:
 
 def step_counts(step: StepRecord) -> str:
     """`634 rows kept, 118 changed`; what is zero is left out."""
-    kinds = {"kept": step.kept, "changed": step.changed, "added": step.added, "rejected": step.rejected}
-    (first, rows), *others = [(kind, rows) for kind, rows in kinds.items() if rows] or [("touched", 0)]
-    return ", ".join([f"{plural(rows, 'row')} {first}", *(f"{count(number)} {kind}" for kind, number in others)])
+    kinds = {"kept": step.kept, "changed": step.changed, "added": step.added}
+    kinds |= {} if _loads(step) else {"rejected": step.rejected}
+    told = [(kind, rows) for kind, rows in kinds.items() if rows]
+    parts = [
+        f"{count(rows)} {kind}" if place else f"{plural(rows, 'row')} {kind}" for place, (kind, rows) in enumerate(told)
+    ]
+    if _loads(step) and step.rejected:
+        parts.append(f"{_documents(step.rejected)} rejected")
+    return ", ".join(parts) or "0 rows touched"
 
 
 def costs(iteration: Iteration) -> list[tuple[Markdown, Cost]]:
@@ -123,12 +155,6 @@ def cost_line(iteration: Iteration) -> str:
     )
 
 
-def approach_columns(iteration: Iteration) -> list[tuple[str, str, str]]:
-    """(column, type, meaning) of the columns that the approach adds."""
-    added = iteration.approach.get("adds", {})
-    return [(name, str(item["type"]), str(item["meaning"])) for name, item in added.items()]
-
-
 def pillars(lineage: Sequence[Iteration]) -> list[tuple[str, Markdown]]:
     """(pillar, what the data has of it), told from the published versions up to this one."""
     latest = lineage[-1]
@@ -150,13 +176,30 @@ def pillars(lineage: Sequence[Iteration]) -> list[tuple[str, Markdown]]:
 
 
 def rejected(iteration: Iteration) -> str:
-    """How many rows were set aside, by which step, and where they are."""
-    by_step = [(step.name, step.rejected) for step in iteration.steps if step.rejected]
-    if not by_step:
-        return "No step of this version set a row aside."
-    total = sum(rows for _, rows in by_step)
-    steps = listed(f"{count(rows)} by {code(name)}" for name, rows in by_step)
-    return f"{_set_aside(total)} set aside ({steps}). `rejected/` keeps them with their reasons; no split holds them."
+    """How many rows are set aside, which step of this version did it, and where they are."""
+    number = wording.set_aside(iteration)
+    if not number:
+        return "No row is set aside."
+    now = [
+        f"{code(step.name)} {_documents(step.rejected) if _loads(step) else plural(step.rejected, 'row')}"
+        for step in iteration.steps
+        if step.rejected
+    ]
+    by = f" By the steps of this version: {listed(now)}." if now else " By earlier versions."
+    return f'{_set_aside(number)} set aside.{by} The reasons are in `rejected/`: `load_dataset(path, "rejected")`.'
+
+
+def rejected_reasons(iteration: Iteration) -> list[tuple[str, int]]:
+    """(reason, rows), the most frequent ones first; what is left is summed up."""
+    found = sorted(iteration.rejected.items(), key=lambda item: (-item[1], item[0]))
+    rest = sum(rows for _, rows in found[MOST_REASONS:])
+    return found[:MOST_REASONS] + ([("other reasons", rest)] if rest else [])
+
+
+def set_aside_line(iteration: Iteration) -> str:
+    """For the terminal: `6 rows or documents were set aside: see rejected/`; nothing when there are none."""
+    number = wording.set_aside(iteration)
+    return f"{_set_aside(number)} set aside: see rejected/" if number else ""
 
 
 def known_limits(iteration: Iteration, quote: Quote) -> list[str]:
@@ -164,14 +207,22 @@ def known_limits(iteration: Iteration, quote: Quote) -> list[str]:
     lines = _limits_of_evidence(iteration, quote)
     if by_hand := [quote(step.name) for step in iteration.steps if not step.automated]:
         lines.append(f"The recipe alone does not make this version again: {listed(by_hand)} needed work by hand.")
-    if set_aside := sum(step.rejected for step in iteration.steps):
-        lines.append(f"{_set_aside(set_aside)} set aside; the splits lack them.")
+    if number := wording.set_aside(iteration):
+        lines.append(f"{_set_aside(number)} set aside, in no split.")
     return lines or ["None that follows from the record."]
 
 
 def total(iteration: Iteration, key: str) -> int:
     """The sum over splits of `added`, `removed` or `changed` rows."""
     return sum(split[key] for split in wording.changed_splits(iteration.diff).values())
+
+
+def change_cells(iteration: Iteration) -> tuple[str, str, str]:
+    """The rows that were changed, added and removed; a first version has nothing to differ from."""
+    if iteration.parent is None:
+        return "first", wording.MISSING, wording.MISSING
+    changed, added, removed = (count(total(iteration, key)) for key in ("changed", "added", "removed"))
+    return changed, added, removed
 
 
 def total_rows(iteration: Iteration) -> int:
@@ -190,7 +241,27 @@ def score_cell(iteration: Iteration, metric: str) -> str:
 
 
 def _set_aside(number: int) -> str:
-    return "1 row or document was" if number == 1 else f"{count(number)} rows or documents were"
+    return "1 row or document" if number == 1 else f"{count(number)} rows or documents"
+
+
+def _documents(number: int) -> str:
+    return "1 document or question" if number == 1 else f"{count(number)} documents or questions"
+
+
+def _loads(step: StepRecord) -> bool:
+    """Whether the step reads the source: what it rejects are documents, since there are no rows yet."""
+    return step.name.startswith("load ")
+
+
+def _annotates(step: StepRecord) -> bool:
+    return step.name.startswith("annotate ")
+
+
+def _cells(cells: dict[str, tuple[Any, Any]]) -> Markdown:
+    """`answer_start` 152 → 193, …: the cells that tell most."""
+    names = [name for name in TELLING if name in cells] or list(cells)[:MOST_CELLS]
+    told = (f"{code_cell(n)} {code_cell(cells[n][0], 40)} → {code_cell(cells[n][1], 40)}" for n in names)
+    return Markdown(", ".join(told))
 
 
 def _columns(diff: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -200,7 +271,7 @@ def _columns(diff: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
 
 def _steps_of(lineage: Sequence[Iteration], pillar: str) -> str:
     told = [
-        f"{code_cell(step.name)} ({code_cell(item.version)}): {step_counts(step)}."
+        f"{code_cell(step.name)} ({code_cell(wording.name(item))}): {step_counts(step)}."
         for item in lineage
         for step in item.steps
         if step.pillar == pillar
@@ -217,10 +288,9 @@ def _limits_of_evidence(iteration: Iteration, quote: Quote) -> list[str]:
     lines, digits = [], wording.digits_for(found)
     if found.clusters < SMALL_EVALUATION:
         half = wording.number((found.interval[1] - found.interval[0]) / 2, digits)
-        lines.append(
-            f"Small evaluation set: {plural(found.rows, 'row')} in {plural(found.clusters, 'cluster')}; "
-            f"a difference below about {half} does not show."
-        )
+        unseen = f"; a difference below about {half} does not show" if half.strip(f".0{wording.MISSING}") else ""
+        of = f"{plural(found.rows, 'row')} in {plural(found.clusters, 'cluster')}"
+        lines.append(f"Small evaluation set: {of}{unseen}.")
     if len(found.seeds) < 3:
         lines.append(
             f"Only {plural(len(found.seeds), 'training seed')}: the interval hardly covers chance in training."

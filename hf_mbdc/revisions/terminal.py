@@ -7,10 +7,12 @@ rich markup nor an escape sequence of a terminal gets through.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +26,7 @@ MOST_LOGGED = 5  # versions in the summary of a run; `hf-mbdc log` has all
 
 
 def log_table(iterations: Sequence[Iteration]) -> RenderableType:
-    """One line a version or refused candidate.
+    """Two lines a version or refused candidate: what it is, and its message, cut to the width of the terminal.
 
     Args:
         iterations: newest first, as `hf_mbdc.log` gives them.
@@ -36,18 +38,41 @@ def log_table(iterations: Sequence[Iteration]) -> RenderableType:
     for title in ("rows", "changes", _plain(metric, 12) if metric else "score"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("decision", no_wrap=True)
-    table.add_column("message", ratio=1, overflow="fold")
     for item in iterations:
         table.add_row(
-            _plain(item.version, 16),
+            _plain(wording.name(item), 24),
             wording.day(item.created_at),
             wording.count(sections.total_rows(item)),
             _changes(item),
             _scores(item, metric),
             _decision(item),
-            _plain(item.message, 200),
         )
-    return table
+    aside = (f"; {wording.count(rows)} set aside" if (rows := wording.set_aside(item)) else "" for item in iterations)
+    return _Annotated(
+        table, [(f"  {visible(item.message, 200)}", end) for item, end in zip(iterations, aside, strict=True)]
+    )
+
+
+@dataclass(frozen=True)
+class _Annotated:
+    """A table with a dim line below each row, (text, end): the text is cut where both do not fit.
+
+    As wide as the terminal; rich has no cells that span columns.
+    """
+
+    table: Table
+    notes: Sequence[tuple[str, str]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self.table, options, pad=False)
+        head = len(lines) - len(self.notes)  # every row is one line, since no column wraps
+        for place, line in enumerate(lines):
+            yield from (*line, Segment.line())
+            if place >= head:
+                text, end = self.notes[place - head]
+                note = Text(text, style="dim", no_wrap=True)
+                note.truncate(max(1, options.max_width - len(end)), overflow="ellipsis")
+                yield note.append(end)
 
 
 def show_panel(iteration: Iteration) -> RenderableType:
@@ -55,10 +80,11 @@ def show_panel(iteration: Iteration) -> RenderableType:
     parts: list[RenderableType] = [_headline(iteration), _facts(iteration)]
     if iteration.steps:
         parts += [Text(), *map(_step_line, iteration.steps), Text(), _steps(iteration)]
+    parts += [Text(line) for line in _step_notes(iteration.steps)]
     if iteration.evidence is not None:
         parts += [Text(), _evidence(iteration, iteration.evidence)]
     elif iteration.scores:
-        parts += [Text(), _mean_scores(iteration.scores)]
+        parts += [Text(), _mean_scores(iteration)]
     return Group(*parts, Text(), _limits(iteration))
 
 
@@ -73,25 +99,33 @@ def run_summary(last: Iteration, history: Sequence[Iteration]) -> RenderableType
     if last.evidence is not None:
         parts += [Text(), _evidence(last, last.evidence)]
     elif last.scores:
-        parts += [Text(), _mean_scores(last.scores)]
-    cost = Text(f"Cost: {sections.cost_line(last)}")
-    return Group(*parts, Text(), cost, Text(), log_table(history[:MOST_LOGGED]))
+        parts += [Text(), _mean_scores(last)]
+    lines = [f"Cost: {sections.cost_line(last)}", *filter(None, [sections.set_aside_line(last)])]
+    return Group(*parts, Text(), *map(Text, lines), Text(), log_table(history[:MOST_LOGGED]))
 
 
-def diff_table(diff: Mapping[str, Any]) -> RenderableType:
-    """What changed between two revisions, from `Diff.to_dict()`."""
+def diff_table(diff: Mapping[str, Any], old: str = "", new: str = "") -> RenderableType:
+    """What changed between two revisions.
+
+    Args:
+        diff: `Diff.to_dict()`.
+        old, new: what to call them in the head, e.g. `me/receipts v1.0.0` and `v2.0.0`; nothing: no head.
+    """
     from hf_mbdc.revisions.diff import Diff
 
-    return Diff.from_dict(diff).to_rich()
+    table = Diff.from_dict(diff).to_rich()
+    if not old and not new:
+        return table
+    return Group(Text(f"{_quote(old)} → {_quote(new)}", style="bold"), Text(), table)
 
 
 def _headline(iteration: Iteration) -> Text:
     line = Text()
     line.append_text(_plain(iteration.repo_id, 100)).append(" ")
-    line.append_text(_plain(iteration.version, 16)).append(": ")
+    line.append(wording.title(iteration, _quote)).append(": ")
     line.append_text(_decision(iteration)).append("\n")
     line.append_text(_plain(iteration.message, 500)).append("\n")
-    line.append(f"{visible(iteration.version, 16)} {wording.change(iteration, _quote)}. ")
+    line.append(f"{_quote(wording.name(iteration))} {wording.change(iteration, _quote)}. ")
     return line.append(wording.effect(iteration, _quote))
 
 
@@ -109,6 +143,8 @@ def _fact_lines(iteration: Iteration) -> Iterator[tuple[str, str]]:
     yield "splits", ", ".join(f"{_quote(name)} {wording.count(splits[name].rows)}" for name in wording.in_order(splits))
     if iteration.parent is not None:
         yield "parent", f"{visible(iteration.parent.version, 16)} ({visible(iteration.parent.sha, 12)})"
+    if set_aside := sections.set_aside_line(iteration):
+        yield "rejected", set_aside
     yield "content hash", visible(iteration.content_hash, 64)
     if iteration.sha:
         yield "commit", visible(iteration.sha, 64)
@@ -145,11 +181,21 @@ def _steps(iteration: Iteration) -> Table:
     return table
 
 
+def _step_notes(steps: Sequence[StepRecord]) -> Iterator[str]:
+    if unit := sections.rejected_unit(steps):
+        yield unit
+    if statuses := sections.match_statuses(steps):
+        yield f"Match status: {', '.join(f'{status} {wording.count(rows)}' for status, _, rows in statuses)}"
+
+
 def _evidence(iteration: Iteration, found: Evidence) -> Table:
     digits = wording.digits_for(found)
     table = _table(visible(f"{found.metric} on {found.split}", 40))
     parent = iteration.parent.version if iteration.parent else "parent"
-    for title in ("rows", visible(parent, 16), visible(iteration.version, 16), "difference"):
+    name = visible(
+        wording.name(iteration).rpartition("/")[2], 16
+    )  # of a candidate: the hash, there is no room for more
+    for title in ("rows", visible(parent, 16), name, "difference"):
         table.add_column(Text(title), justify="right", no_wrap=True)
     table.add_column(f"{100 * found.confidence:.4g} % interval", justify="right", no_wrap=True)
     lines: list[tuple[str, Evidence | SliceEvidence]] = [("all rows", found)]
@@ -167,10 +213,11 @@ def _evidence(iteration: Iteration, found: Evidence) -> Table:
     return table
 
 
-def _mean_scores(scores: Mapping[str, float]) -> Table:
-    table = _table("metric")
+def _mean_scores(iteration: Iteration) -> Table:
+    where = wording.scored_on(iteration, _quote)
+    table = _table(f"metric on {where}" if where else "metric")
     table.add_column("score", justify="right", no_wrap=True)
-    for name, score in scores.items():
+    for name, score in iteration.scores.items():
         table.add_row(_plain(name, 60), wording.number(score))
     return table
 

@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from hf_mbdc.records import Cost, Evidence, Iteration, SliceEvidence, StepRecord
+from hf_mbdc.records import CANDIDATES, Cost, Evidence, Iteration, SliceEvidence, StepRecord
 
 MISSING = "–"
+SHORT_HASH = 8  # characters of a content hash that name a candidate
 DECISIONS = {
     "baseline": "baseline",
     "unmeasured": "not measured",
@@ -114,6 +115,23 @@ def published(iteration: Iteration) -> bool:
     return not iteration.decision.refused
 
 
+def name(iteration: Iteration) -> str:
+    """`v2.0.0`; a refused candidate, whose number another revision may get, by its branch: `candidates/9497b128`."""
+    return iteration.version if published(iteration) else f"{CANDIDATES}/{iteration.content_hash[:SHORT_HASH]}"
+
+
+def title(iteration: Iteration, quote: Quote) -> str:
+    """The subject of a sentence: `v2.0.0`, or `candidate 9497b128 (would have been v2.0.0)`."""
+    if published(iteration):
+        return quote(iteration.version)
+    return f"candidate {quote(iteration.content_hash[:SHORT_HASH])} (would have been {quote(iteration.version)})"
+
+
+def set_aside(iteration: Iteration) -> int:
+    """The rows under rejected/, those that the parent set aside included; one may stand for a whole document."""
+    return sum(iteration.rejected.values())
+
+
 def all_splits(diff: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The splits of `Diff.to_dict()`, in the order people expect."""
     found = diff.get("splits", {})
@@ -142,11 +160,17 @@ def change(iteration: Iteration, quote: Quote) -> str:
         return (
             f"is the first version: {listed(rows)} row{'' if total == 1 else 's'}" if rows else "is the first version"
         )
-    clauses = [_split_change(name, item, quote) for name, item in changed_splits(iteration.diff).items()]
-    clauses += _schema_changes(iteration.diff.get("schema", {}), quote)
+    objects = _row_changes(iteration.diff, quote)
+    for verb, columns in _schema_changes(iteration.diff.get("schema", {}), quote).items():
+        objects[verb] = [*objects.get(verb, []), columns]
+    clauses = [f"{verb} {listed(found)}" for verb, found in objects.items()]
     if moved := moved_rows(iteration.diff):
         clauses.append(f"moves {plural(moved, 'row')} between splits")
-    return listed(clauses) if clauses else f"holds the same data as {quote(iteration.parent.version)}"
+    if not clauses:
+        return f"holds the same data as {quote(iteration.parent.version)}"
+    *head, last = clauses
+    nested = any(len(found) > 1 for found in objects.values())  # then a comma tells the clauses from their parts
+    return f"{', '.join(head)}{',' if nested else ''} and {last}" if head else last
 
 
 def effect(iteration: Iteration, quote: Quote) -> str:
@@ -173,6 +197,16 @@ def effect(iteration: Iteration, quote: Quote) -> str:
     )
 
 
+def scored_on(iteration: Iteration, quote: Quote) -> str:
+    """Where the scores of a version without evidence come from, if its recipe says so: `test (316 rows, seed 0)`."""
+    plan = iteration.recipe.get("evaluation") or {}
+    split, drawn = str(plan.get("split")), [seed for seed in plan.get("seeds") or () if isinstance(seed, int)]
+    if split not in iteration.splits:
+        return ""
+    by = f", {seeds(drawn)}" if drawn else ""
+    return f"{quote(split)} ({plural(iteration.splits[split].rows, 'row')}{by})"
+
+
 def largest_slice(evidence: Evidence) -> SliceEvidence | None:
     """The slice with the largest difference among those whose interval leaves out zero; None if there is none."""
     clear = [item for item in evidence.slices if item.interval[0] > 0 or item.interval[1] < 0]
@@ -193,28 +227,29 @@ def per_row(cost: Cost, rows: int) -> str:
     """The cost of one changed or added row, as a phrase: `1.3 s, 0.75 model calls`."""
     parts = [seconds(cost.wall_seconds / rows)]
     if cost.model_calls:
-        parts.append(f"{cost.model_calls / rows:,.3g} model calls")
+        calls = f"{cost.model_calls / rows:,.3g}"
+        parts.append(f"{calls} model call{'' if calls == '1' else 's'}")
     if cost.tokens:
         parts.append(f"{count(cost.tokens / rows)} tokens")
     return ", ".join(parts)
 
 
-def _split_change(name: str, split: dict[str, Any], quote: Quote) -> str:
-    verbs, last = [], 0
-    if split["changed"]:
-        last = split["rows_before"]
-        verbs.append(f"changes {count(split['changed'])} of {count(last)}")
-    for key, verb in (("added", "adds"), ("removed", "removes")):
-        if split[key]:
-            last = split[key]
-            verbs.append(f"{verb} {count(last)}")
-    return f"{listed(verbs)} {quote(name)} row{'' if last == 1 else 's'}"
+def _row_changes(diff: dict[str, Any], quote: Quote) -> dict[str, list[str]]:
+    """Verb → what it is said of, over all splits: `changes` → `118 of 752 train rows`."""
+    found: dict[str, list[str]] = {}
+    for key, verb in (("changed", "changes"), ("added", "adds"), ("removed", "removes")):
+        for split, counts in changed_splits(diff).items():
+            if rows := counts[key]:
+                of = f" of {count(counts['rows_before'])}" if key == "changed" else ""
+                last = counts["rows_before"] if key == "changed" else rows
+                found.setdefault(verb, []).append(f"{count(rows)}{of} {quote(split)} row{'' if last == 1 else 's'}")
+    return found
 
 
-def _schema_changes(schema: dict[str, Any], quote: Quote) -> list[str]:
-    clauses = []
+def _schema_changes(schema: dict[str, Any], quote: Quote) -> dict[str, str]:
+    found = {}
     for key, verb in (("added", "adds"), ("removed", "removes"), ("retyped", "retypes")):
         if columns := list(schema.get(key, ())):
             named = f" ({listed(map(quote, columns))})" if len(columns) <= 3 else ""
-            clauses.append(f"{verb} {plural(len(columns), 'column')}{named}")
-    return clauses
+            found[verb] = f"{plural(len(columns), 'column')}{named}"
+    return found

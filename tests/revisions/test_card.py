@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 
 from hf_mbdc.errors import DataError
 from hf_mbdc.records import Cost, Decision, Iteration, ParentRecord, SliceEvidence, SplitRecord, StepRecord
-from hf_mbdc.revisions import card, sections, wording
+from hf_mbdc.revisions import about, card, sections, wording
 from hf_mbdc.revisions.card import BEGIN, END, read_template, render_card, split_card
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -26,7 +26,17 @@ CONFIGS: dict[str, Any] = {
         {"config_name": "default", "data_files": [{"split": s, "path": f"data/{s}-*.parquet"} for s in SPLITS]}
     ],
     "dataset_info": {
-        "features": [{"name": "id", "dtype": "string"}, {"name": "words", "list": "string"}],
+        "features": [
+            *({"name": name, "dtype": "string"} for name in ("id", "document_id", "key", "vendor", "question")),
+            {"name": "words", "list": "string"},
+            {"name": "boxes", "list": {"list": "int32"}},
+            {"name": "context", "dtype": "string"},
+            {"name": "answers", "list": "string"},
+            {"name": "image", "dtype": "image"},
+            {"name": "answer_start", "dtype": "int32"},
+            {"name": "mbdc_source", "dtype": "string"},
+            {"name": "mine", "dtype": "float32"},
+        ],
         "splits": [{"name": "train", "num_examples": 752}],
     },
 }
@@ -283,9 +293,18 @@ def test_published_by_hand_and_unchanged_data() -> None:
         ({"changed": 1}, {}, "changes 1 of 2 train rows"),
         ({"changed": 1, "rows_before": 1}, {}, "changes 1 of 1 train row"),
         ({"added": 1}, {}, "adds 1 train row"),
-        ({"changed": 2, "added": 1200, "removed": 3}, {}, "changes 2 of 2, adds 1,200 and removes 3 train rows"),
+        (
+            {"changed": 2, "added": 1200, "removed": 3},
+            {},
+            "changes 2 of 2 train rows, adds 1,200 train rows and removes 3 train rows",
+        ),
         ({}, {"added": {"a": "int32"}}, "adds 1 column (a)"),
-        ({"removed": 2}, {"removed": dict.fromkeys("abcd", "x")}, "removes 2 train rows and removes 4 columns"),
+        ({"removed": 2}, {"removed": dict.fromkeys("abcd", "x")}, "removes 2 train rows and 4 columns"),
+        (
+            {"added": 3},
+            {"added": {"a": "x"}, "removed": {"b": "x"}},
+            "adds 3 train rows and 1 column (a), and removes 1 column (b)",
+        ),
         ({}, {}, "holds the same data as v1.0.0"),
     ],
 )
@@ -294,6 +313,114 @@ def test_change_in_words(fields: dict[str, Any], schema: dict[str, Any], sentenc
         read("receipts_v2"), diff={"splits": {"train": _split(**fields)}, "schema": schema, "moved": []}
     )
     assert wording.change(record, str) == sentence
+
+
+def test_an_interval_of_no_width_says_nothing_of_small_differences() -> None:
+    record = read("receipts_v2")
+    assert record.evidence is not None
+    for interval, said in (((0.0, 0.0), False), ((0.0, 0.1), True)):
+        found = dataclasses.replace(record.evidence, difference=0.0, interval=interval)
+        limit = sections.known_limits(dataclasses.replace(record, evidence=found), str)[0]
+        assert limit.startswith("Small evaluation set: 316 rows in 79 clusters")
+        assert ("a difference below about .05 does not show" in limit) == said
+        assert limit.endswith(".")
+
+
+def test_a_step_tells_documents_from_rows_and_statuses_from_reasons() -> None:
+    load = StepRecord("load x", "industrial data quality", "", added=8, rejected=1, reasons={"absent": 1})
+    reasons = {"unanswerable": 2, "exact": 5, "no words": 1}
+    annotate = StepRecord("annotate x", "approach-specific information", "", changed=7, rejected=1, reasons=reasons)
+    steps = (load, annotate)
+    assert sections.step_counts(load) == "8 rows added, 1 document or question rejected"
+    assert sections.step_counts(annotate) == "7 rows changed, 1 rejected"
+    assert sections.step_counts(StepRecord("x", "industrial data quality", "")) == "0 rows touched"
+    assert [(status, rows) for status, _, rows in sections.match_statuses(steps)] == [("exact", 5), ("unanswerable", 2)]
+    assert sections.step_reasons(steps) == [("load x", "absent", 1), ("annotate x", "no words", 1)]
+    assert sections.rejected_unit(steps)
+    assert not sections.rejected_unit((annotate,))
+
+
+def test_what_was_set_aside_is_counted_with_what_was_inherited() -> None:
+    record = dataclasses.replace(read("receipts_v2"), rejected={f"reason {i:02}": 20 - i for i in range(14)})
+    assert sections.rejected(record).startswith("189 rows or documents set aside. By earlier versions.")
+    found = sections.rejected_reasons(record)
+    assert (found[0], found[11:]) == (("reason 00", 20), [("reason 11", 9), ("other reasons", 15)])
+    assert "189 rows or documents set aside, in no split." in sections.known_limits(record, str)
+    assert sections.rejected(dataclasses.replace(record, rejected={})) == "No row is set aside."
+
+
+def test_a_changed_row_is_one_line() -> None:
+    def column(before: Any, after: Any) -> dict[str, Any]:
+        return {"changed": 1, "kind": "text", "examples": [{"id": "a", "before": before, "after": after}]}
+
+    telling = {name: column(1, 2) for name in ("answer_end", "answer_start", "word_start", "mbdc_source")}
+    other = {name: column(None, "x|y") for name in "abcde"}
+    for cells, line in (
+        (telling, "`answer_start` `1` → `2`, `answer_end` `1` → `2`"),
+        (other, ", ".join(rf"`{name}` `null` → `x\|y`" for name in "abcd")),
+    ):
+        assert sections.examples({"splits": {"train": _split(columns=cells)}}) == [("train", "a", line)]
+
+
+def test_meanings_are_told_only_where_they_are_sure() -> None:
+    record = dataclasses.replace(read("receipts_v1"), approach={})
+
+    def meanings(*names: str) -> dict[str, str]:
+        features = [{"name": name, "dtype": "string"} for name in names]
+        info = [{"config_name": "rejected", "features": []}, {"config_name": "default", "features": features}]
+        rows = about.describe_columns(record, {"dataset_info": info})
+        assert [(name, kind) for name, kind, _, _ in rows] == [(name, "string") for name in names]
+        return {name: meaning for name, _, meaning, _ in rows}
+
+    assert meanings("id", "key", "vendor", "words") == {
+        "id": "Names the row; unique in its split.",
+        "key": "–",
+        "vendor": "–",
+        "words": "–",
+    }
+    page = ("words", "boxes", "context")
+    assert "of the page, or of the extent" in meanings(*page)["boxes"]
+    assert "extent of the document's text" in meanings(*page, "key", "vendor")["boxes"]
+    record = dataclasses.replace(record, recipe={"dataset": {"name": "docvqa"}})
+    assert meanings(*page)["boxes"] == "x0 y0 x1 y1 of each word, 0–1000 of the page; [] = text without a page."
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"),
+    [(1, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (123_456, "100K<n<1M"), (10**9, "1B<n<10B")],
+)
+def test_front_matter_says_task_and_size(rows: int, size: str) -> None:
+    record = dataclasses.replace(read("receipts_v1"), splits={"train": SplitRecord(rows, "")})
+    assert about.front_matter(record) == {"task_categories": ["question-answering"], "size_categories": [size]}
+    assert about.front_matter(dataclasses.replace(record, approach={})) == {"size_categories": [size]}
+    theirs = "---\ntask_categories: [document-question-answering]\nsize_categories: old\n---\n"
+    data = front_matter(render(record, [], theirs)["README.md"].decode())
+    assert data["task_categories"] == ["document-question-answering"]
+    assert data["size_categories"] == [size]
+    assert "license" not in data
+
+
+def test_contents() -> None:
+    record = dataclasses.replace(read("receipts_v1"), approach={})
+    assert about.contents(record) == "1,256 rows of 314 documents in 3 splits."
+    record = dataclasses.replace(record, splits={"train": SplitRecord(1, "", 1)})
+    assert about.contents(record) == "1 row of 1 document in 1 split."
+    record = dataclasses.replace(record, splits={"train": SplitRecord(2, "", 1), "test": SplitRecord(1, "")})
+    assert about.contents(record) == "3 rows in 2 splits."
+
+
+def test_a_candidate_is_never_called_by_a_number() -> None:
+    told = [read("receipts_v1"), read("receipts_v2"), read("receipts_v3_refused")]
+    later = dataclasses.replace(told[1], version="v2.0.1", decision=Decision("unmeasured", "By hand."), evidence=None)
+    for files in (render(told[2], told[:2]), render(later, told)):
+        for path in ("README.md", "CHANGELOG.md"):
+            text = files[path].decode()
+            assert text.count("v3.0.0") == text.count("(would have been `v3.0.0`)")
+            assert "70707070" in text
+    assert front_matter(files["README.md"].decode())["mbdc"]["version"] == "v2.0.1"
+    refused = front_matter(render(told[2], told[:2])["README.md"].decode())["mbdc"]
+    assert "version" not in refused
+    assert refused["candidate"] == "candidates/707070707070"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from hf_mbdc.records import Decision, Evidence, Iteration, SliceEvidence, SplitRecord
-from hf_mbdc.revisions.plots import TrendPoint, evidence_plot, trend_plot, trend_points
+from hf_mbdc.revisions.plots import KINDS, TrendPoint, _kind, evidence_plot, trend_plot, trend_points
 
 GOLDEN = Path(__file__).parent / "golden"
 BUDGET = 40_000  # bytes
@@ -48,11 +48,22 @@ def test_equal_records_give_equal_bytes(evidence: Evidence) -> None:
         assert evidence_plot(evidence, "v1.0.0", "v2.0.0") == before
 
 
-def test_colours_say_parent_and_candidate(evidence: Evidence) -> None:
-    image = check(evidence_plot(evidence, "v1.0.0", "v2.0.0")).convert("RGB")
+@pytest.mark.parametrize(("interval", "loses"), [((0.01, 0.05), False), ((-0.05, -0.01), True), ((-0.01, 0.01), False)])
+def test_a_loss_looks_unlike_a_gain(evidence: Evidence, interval: tuple[float, float], loses: bool) -> None:
+    part = dataclasses.replace(evidence.slices[0], difference=sum(interval) / 2, interval=interval)
+    image = check(evidence_plot(dataclasses.replace(evidence, slices=(part,)), "v1.0.0", "v2.0.0")).convert("RGB")
     colours = {colour for _, colour in image.getcolors(1 << 24)}
-    for wanted in ((0, 114, 178), (213, 94, 0)):  # Okabe and Ito's blue and vermilion
-        assert min(sum(abs(a - b) for a, b in zip(colour, wanted, strict=True)) for colour in colours) < 12
+    blue, vermilion = (0, 114, 178), (213, 94, 0)  # Okabe and Ito's: the new version and its gains, and losses
+    near = {
+        wanted: min(sum(abs(a - b) for a, b in zip(colour, wanted, strict=True)) for colour in colours) < 12
+        for wanted in (blue, vermilion)
+    }
+    assert near == {blue: True, vermilion: loses}
+
+
+def test_gain_loss_and_neither_differ_in_shape_too() -> None:
+    assert [_kind(interval) for interval in ((0.01, 0.05), (-0.05, -0.01), (0.0, 0.0))] == ["gain", "loss", "unclear"]
+    assert len({shape for _, shape, _ in KINDS.values()}) == 3
 
 
 def test_many_slices_with_awkward_names(evidence: Evidence) -> None:
@@ -72,7 +83,7 @@ def test_trend_points() -> None:
     assert trend_points([v1, v2, refused]) == [
         TrendPoint("v1.0.0", 0.8228),
         TrendPoint("v2.0.0", 0.8745),
-        TrendPoint("v3.0.0", 0.866, refused=True),
+        TrendPoint("candidates/70707070", 0.866, refused=True),
     ]
 
 
@@ -87,7 +98,7 @@ def test_only_what_was_measured_alike_is_joined() -> None:
     for other in (other_target, *others):
         assert trend_points([v1, v2, other]) == [
             TrendPoint("v2.0.0", 0.8745),
-            TrendPoint("v3.0.0", 0.866, refused=True),
+            TrendPoint("candidates/70707070", 0.866, refused=True),
         ]
 
 
@@ -107,7 +118,7 @@ def test_columns_of_provenance_leave_the_trend_whole_and_edited_evaluation_rows_
     newest = dataclasses.replace(
         refused, version="v4.0.0", parent=dataclasses.replace(refused.parent, version="v3.0.0")
     )
-    cut = [TrendPoint("v3.0.0", 0.8745), TrendPoint("v4.0.0", 0.866, refused=True)]
+    cut = [TrendPoint("v3.0.0", 0.8745), TrendPoint("candidates/70707070", 0.866, refused=True)]
     assert trend_points([v1, v2, edited, newest]) == cut
     train = dataclasses.replace(edited, diff={"splits": {"train": counts}})
     assert trend_points([v1, v2, train, newest]) == [

@@ -44,8 +44,29 @@ def test_golden(name: str) -> None:
 
 def test_a_refused_candidate_shows_its_branch() -> None:
     text = shown(show_panel(read("receipts_v3_refused")))
-    assert "v3.0.0: rejected" in text
+    assert "me/receipts candidate 70707070 (would have been v3.0.0): rejected" in text
     assert "candidates/707070707070" in text
+    assert text.count("v3.0.0") == 1  # another revision may get that number
+
+
+def test_a_refused_candidate_is_called_by_its_branch() -> None:
+    for made in (log_table(history()), run_summary(history()[0], history())):
+        text = shown(made)
+        assert "candidates/70707070  2026-03-03" in text
+        assert text.count("v3.0.0") == text.count("would have been v3.0.0")
+
+
+def test_a_long_message_is_cut_and_what_was_set_aside_is_not() -> None:
+    record = dataclasses.replace(read("receipts_v2"), message="word " * 30, rejected={"a": 1200, "b": 34})
+    for width in (80, 120):
+        line = shown(log_table([record]), width).splitlines()[3]
+        assert line.startswith("  word word")
+        assert line.endswith("…; 1,234 set aside")
+        assert len(line) == width
+    clean = dataclasses.replace(record, message="Short", rejected={})
+    assert shown(log_table([clean, record])).splitlines()[3] == "  Short"
+    assert "set aside" not in shown(show_panel(clean)) + shown(run_summary(clean, [clean]))
+    assert "1,234 rows or documents set aside: see rejected/" in shown(run_summary(record, [record]))
 
 
 def test_text_from_data_is_literal() -> None:
@@ -67,3 +88,9 @@ def test_diff_table_reads_the_record() -> None:
     text = shown(diff_table(read("receipts_v2").diff))
     assert "matched_text" in text
     assert "column added: mbdc_source (string)" in text
+    assert text.startswith("split ")
+
+
+def test_diff_table_names_both_sides() -> None:
+    text = shown(diff_table(read("receipts_v2").diff, "me/receipts v1.0.0", "v2.0.0"))
+    assert text.startswith("me/receipts v1.0.0 → v2.0.0\n\nsplit ")
