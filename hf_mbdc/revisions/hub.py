@@ -162,11 +162,12 @@ class HubRepository:
         changes = Changes.between(self._tree(repo_id, base), contents)
         if tag is not None:
             _check_tag(repo_id, tag, refs, branch, on=None if changes else base)
-        if branch not in refs.all_branches:
-            self._make_branch(repo_id, branch, base)
-        sha = self._send(repo_id, changes, base, message, branch) if changes else base
-        if tag is not None:
-            self._write_tag(repo_id, tag, sha)
+        with hub_calls.publishing():
+            if branch not in refs.all_branches:
+                self._make_branch(repo_id, branch, base)
+            sha = self._send(repo_id, changes, base, message, branch) if changes else base
+            if tag is not None:
+                self._write_tag(repo_id, tag, sha)
         return sha
 
     def add_tag(self, repo_id: str, tag: str, sha: str) -> None:

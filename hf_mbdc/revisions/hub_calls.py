@@ -6,8 +6,10 @@ and `create_tag`: a single 502 ends them.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import httpx2
@@ -26,6 +28,7 @@ from hf_mbdc.errors import RepositoryError
 WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds between five attempts
 LONGEST_WAIT = 60.0  # a Hub that asks for more (429 with Retry-After) gets an error instead of a silent program
 _PASSING = {408, 429, 500, 502, 503, 504}
+_FOLDER = "or use a folder: repository='./repo' (--repository ./repo)."
 _LOG_IN = "Log in with `hf auth login`, or set HF_TOKEN to a token"
 
 T = TypeVar("T")
@@ -62,6 +65,16 @@ def call(function: Callable[[], T], repo_id: str, endpoint: str) -> T:
             if wait is None or not pause(failure, wait):
                 raise explain(failure, repo_id, endpoint) from failure
     raise AssertionError("the last attempt returns or raises")
+
+
+@contextlib.contextmanager
+def publishing() -> Iterator[None]:
+    """Says, when the Hub is lost in the middle of a publication, that it may be repeated."""
+    try:
+        yield
+    except UnreachableError as error:
+        error.mend += " Publish again when it answers: what was published is not published twice."
+        raise
 
 
 def pause(failure: Exception, wait: float) -> bool:
@@ -110,13 +123,23 @@ def explain(failure: Exception, repo_id: str, endpoint: str) -> RepositoryError:
         )
         return RepositoryError("The Hub does not let you write there", **where, mend=mend)
     if isinstance(failure, OfflineModeIsEnabled):
-        return UnreachableError("The Hub is switched off by HF_HUB_OFFLINE", **where, mend="Unset HF_HUB_OFFLINE.")
+        mend = f"Unset HF_HUB_OFFLINE, {_FOLDER}"
+        return UnreachableError("The Hub is switched off by HF_HUB_OFFLINE", **where, mend=mend)
     if passes(failure) or isinstance(failure, LocalEntryNotFoundError):
-        reason = f"answered with status {status}" if status else "did not answer"
-        mend = "Try again later: what was published is not published twice."
-        return UnreachableError(f"The Hub {reason}", **where, mend=mend)
+        what = f"The Hub answered with status {status}" if status else "The Hub did not answer"
+        mend = f"Try again later, {_FOLDER}" if status else f"Check the network and HF_ENDPOINT, {_FOLDER}"
+        if not status and _is_unknown_host(failure):
+            what = "There is no Hub of that name on the network"
+        return UnreachableError(what, **where, mend=mend)
     said = getattr(failure, "server_message", None) or str(failure).strip().split("\n\n")[0]
     return RepositoryError(f"The Hub refused: {said.rstrip('.')}", **where, mend="Mend what it names and try again.")
+
+
+def _is_unknown_host(failure: BaseException | None) -> bool:
+    """Whether the name of the server was not found, which three libraries wrap in turn."""
+    while failure is not None and not isinstance(failure, socket.gaierror):
+        failure = failure.__cause__ or failure.__context__
+    return failure is not None
 
 
 def _status(failure: Exception) -> int | None:

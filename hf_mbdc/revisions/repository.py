@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -21,6 +21,8 @@ Files = Mapping[str, bytes | Path]  # path in the repository → its content, or
 SHA = re.compile(r"[0-9a-f]{40}")
 VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 SHORT_SHA = re.compile(r"[0-9a-f]{7,39}")
+CANDIDATES = "candidates/"  # branches of candidates that were refused
+NAMES_SHOWN = 12  # in an error that lists what there is
 KEPT = ".gitattributes"  # the Hub writes it and needs it, so a commit that does not name it leaves it as it is
 
 _REPO_ID_PART = re.compile(r"\b[\w\-.]{1,96}\b", re.ASCII)
@@ -262,11 +264,23 @@ def find_short(short: str, shas: Iterable[str], repo_id: str) -> str | None:
 def no_revision(
     repo_id: str, revision: str, tags: Mapping[str, str], branches: Mapping[str, str]
 ) -> RevisionNotFoundError:
-    """The error for a revision that does not exist; it lists the revisions that do."""
-    newest = [*reversed(order_tags(tags)), *order_branches(branches)]
-    shown = ", ".join(newest[:12]) + (f" and {len(newest) - 12} more" if len(newest) > 12 else "")
-    mend = f"There are: {shown}." if newest else "Nothing was published in it yet."
+    """The error for a revision that does not exist; it lists the revisions that do.
+
+    Of a version the candidates are told apart: one that was refused has no version, although its record names the one
+    that it would have got.
+    """
+    is_version = VERSION.fullmatch(revision) is not None
+    candidates = [name for name in order_branches(branches) if name.startswith(CANDIDATES) and is_version]
+    names = [*reversed(order_tags(tags)), *(name for name in order_branches(branches) if name not in candidates)]
+    mend = f"There are: {_shown(names)}." if names else "Nothing was published in it yet."
+    if candidates:
+        mend += f" Candidates that were refused have no version, but branches: {_shown(candidates)}."
     return RevisionNotFoundError("There is no such revision", repo_id=repo_id, revision=revision, mend=mend)
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def no_file(repo_id: str, revision: str, path: str, there: Iterable[str]) -> MissingFileError:

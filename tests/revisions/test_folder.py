@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,55 @@ def test_a_file_is_no_repository(tmp_path: Path) -> None:
             action(FolderRepository(tmp_path / "repo"))
         with pytest.raises(RepositoryError, match="is a file, not a folder"):
             action(FolderRepository(tmp_path / "repo" / "inside"))
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder in which the tests have no more rights than any user, also where they run as root."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            for path in Path(folder).iterdir():
+                path.chmod(0o755)
+            os.seteuid(user)
+
+
+def test_a_folder_that_cannot_be_written(scratch: Path) -> None:
+    sha = FolderRepository(scratch / "repo").commit(ID, rows("a"), parent=None, message="One", tag="v1.0.0")
+    for path in (scratch / "repo", *(scratch / "repo").rglob("*")):
+        if path.is_dir():
+            path.chmod(0o555)
+    (scratch / "empty").mkdir(mode=0o555)
+    for root in (scratch / "repo", scratch / "empty", scratch / "empty" / "new"):
+        parent = sha if root.name == "repo" else None
+        with pytest.raises(RepositoryError) as caught:
+            FolderRepository(root).commit(ID, rows("b"), parent=parent, message="Two")
+        assert str(caught.value) == (
+            f"The repository cannot be written: Permission denied (path {str(root)!r}). "
+            "Check the permissions of the folder, or name another one."
+        )
+    assert FolderRepository(scratch / "repo").snapshot(ID, "v1.0.0").name == sha, "it can be read"
+    for path in (scratch / "repo", *(scratch / "repo").rglob("*")):
+        if path.is_dir():
+            path.chmod(0o755)
+
+
+def test_a_folder_that_cannot_be_read(scratch: Path) -> None:
+    root = scratch / "repo"
+    FolderRepository(root).commit(ID, rows("a"), parent=None, message="One", tag="v1.0.0")
+    root.chmod(0)
+    for action in (lambda repository: repository.tags(ID), lambda repository: repository.resolve(ID, "v1.0.0")):
+        with pytest.raises(RepositoryError) as caught:
+            action(FolderRepository(root))
+        assert str(caught.value) == (
+            f"The repository cannot be read: Permission denied (path {str(root)!r}). "
+            "Check the permissions of the folder, or name another one."
+        )
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from hf_mbdc.revisions.hub_calls import UnreachableError
 ID = "me/receipts"
 TOKEN = "hf_secret0123456789"
 CARD = b"---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/*.jsonl\n---\n# Hi\n"
+FOLDER = "or use a folder: repository='./repo' (--repository ./repo)."
 FILES = {"README.md": CARD, "data/train.jsonl": b'{"id": "1"}', "data/x.bin": b"12"}
 
 
@@ -177,11 +179,36 @@ def test_a_hub_that_stays_down(hub: LoopbackHub, repository: HubRepository, wait
     first = repository.commit(ID, FILES, parent=None, message="One")
     hub.calls.clear()
     hub.faults.append(Fault("commit", status=503, times=99))
-    with pytest.raises(UnreachableError, match=r"answered with status 503.*not published twice"):
+    with pytest.raises(UnreachableError) as caught:
         repository.commit(ID, {"a": b"2"}, parent=first, message="Two")
+    assert str(caught.value) == (
+        f"The Hub answered with status 503 (repo_id 'me/receipts', endpoint '{hub.url}'). Try again later, {FOLDER} "
+        "Publish again when it answers: what was published is not published twice."
+    )
     assert hub.calls["commit"] == 5
     assert waits == [0.5, 1.0, 2.0, 4.0]
     assert repository.head(ID) == first
+
+
+@pytest.mark.parametrize("kind", ["commit", "branch", "tag"])
+def test_only_writes_are_said_to_be_done_once(hub: LoopbackHub, repository: HubRepository, kind: str) -> None:
+    first = repository.commit("me/other", FILES, parent=None, message="One") if kind == "branch" else None
+    hub.faults.append(Fault(kind, status=503, times=99))
+    repo_id, branch = ("me/other", "candidates/1") if kind == "branch" else (ID, "main")
+    with pytest.raises(UnreachableError, match=r"Publish again when it answers: what was published is not .* twice\."):
+        repository.commit(repo_id, {"a": b"2"}, parent=first, message="Two", tag="v1.0.0", branch=branch)
+    hub.faults[:] = [Fault("refs", status=503, times=99)]
+    with pytest.raises(UnreachableError) as caught:
+        repository.tags(repo_id)
+    assert caught.value.mend == f"Try again later, {FOLDER}"
+
+
+def test_the_answer_is_lost_and_then_the_hub(hub: LoopbackHub, repository: HubRepository) -> None:
+    """Whether the commit was made cannot be seen any more."""
+    first = repository.commit(ID, FILES, parent=None, message="One")
+    hub.faults += [Fault("commit", after=True), Fault("refs", skip=1, status=503, times=99)]
+    with pytest.raises(UnreachableError, match=r"Publish again when it answers: what was published is not .* twice\."):
+        repository.commit(ID, {"a": b"2"}, parent=first, message="Two")
 
 
 def test_the_hub_says_how_long_to_wait(hub: LoopbackHub, repository: HubRepository, waits: list[float]) -> None:
@@ -462,10 +489,34 @@ class TestOutOfReach:
 
     def test_nobody_is_there(self) -> None:
         repository = HubRepository("http://127.0.0.1:9")
-        with pytest.raises(UnreachableError, match=r"did not answer.*Try again later"):
-            repository.resolve(ID, "v1.0.0")
-        with pytest.raises(UnreachableError):
-            repository.head(ID)
+        for read in (lambda: repository.resolve(ID, "v1.0.0"), lambda: repository.head(ID)):
+            with pytest.raises(UnreachableError) as caught:
+                read()
+            assert str(caught.value) == (
+                "The Hub did not answer (repo_id 'me/receipts', endpoint 'http://127.0.0.1:9'). "
+                f"Check the network and HF_ENDPOINT, {FOLDER}"
+            )
+
+    def test_a_name_that_nobody_has(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def unknown(*_: object, **__: object) -> None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+        with pytest.raises(UnreachableError) as caught:
+            HubRepository("http://huggingfaec.co").tags(ID)
+        assert str(caught.value) == (
+            "There is no Hub of that name on the network (repo_id 'me/receipts', endpoint 'http://huggingfaec.co'). "
+            f"Check the network and HF_ENDPOINT, {FOLDER}"
+        )
+
+    def test_switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        with pytest.raises(UnreachableError) as caught:
+            HubRepository("http://127.0.0.1:9").tags(ID)
+        assert str(caught.value) == (
+            "The Hub is switched off by HF_HUB_OFFLINE (repo_id 'me/receipts', endpoint 'http://127.0.0.1:9'). "
+            f"Unset HF_HUB_OFFLINE, {FOLDER}"
+        )
 
 
 def test_a_tag_that_moved_on_the_hub_is_not_answered_from_the_cache(

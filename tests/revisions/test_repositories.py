@@ -15,7 +15,7 @@ from loopback_hub import LoopbackHub
 from hf_mbdc.errors import RepositoryError, RevisionNotFoundError, StaleParentError
 from hf_mbdc.revisions.folder import FolderRepository
 from hf_mbdc.revisions.hub import HubRepository
-from hf_mbdc.revisions.repository import Repository, check_repo_id, find_short, open_repository, order_tags
+from hf_mbdc.revisions.repository import Repository, check_repo_id, find_short, no_revision, open_repository, order_tags
 
 ID = "me/receipts"
 
@@ -241,6 +241,31 @@ def test_unknown_revision_lists_what_there_is(repository: Repository, revision: 
     for ask in (repository.resolve, repository.snapshot, lambda *where: repository.read(*where, "a")):
         with pytest.raises(RevisionNotFoundError, match=r"no such revision.*There are: v2\.0\.0, v1\.0\.0, main\."):
             ask(ID, revision)
+
+
+def test_an_unknown_version_may_have_been_a_candidate(repository: Repository) -> None:
+    first = repository.commit(ID, {"a": b"1"}, parent=None, message="One", tag="v1.0.0")
+    for name in ("b", "a"):
+        repository.commit(ID, {"a": name.encode()}, parent=first, message="No", branch=f"candidates/{name}")
+    with pytest.raises(RevisionNotFoundError) as caught:
+        repository.resolve(ID, "v2.0.0")
+    assert str(caught.value) == (
+        "There is no such revision (repo_id 'me/receipts', revision 'v2.0.0'). There are: v1.0.0, main. "
+        "Candidates that were refused have no version, but branches: candidates/a, candidates/b."
+    )
+    with pytest.raises(RevisionNotFoundError) as caught:
+        repository.resolve(ID, "candidates/c")
+    assert caught.value.mend == "There are: v1.0.0, main, candidates/a, candidates/b."
+
+
+def test_many_candidates_and_versions() -> None:
+    tags = {f"v{number}.0.0": "a" for number in range(1, 15)}
+    branches = {"main": "a", **{f"candidates/{number:02}": "a" for number in range(13)}}
+    assert no_revision(ID, "v99.0.0", tags, branches).mend == (
+        f"There are: {', '.join(f'v{number}.0.0' for number in range(14, 2, -1))} and 3 more. "
+        "Candidates that were refused have no version, but branches: "
+        f"{', '.join(f'candidates/{number:02}' for number in range(12))} and 1 more."
+    )
 
 
 def test_short_sha_has_seven_characters(repository: Repository) -> None:
