@@ -140,7 +140,7 @@ def diff(
         return
     from hf_mbdc.revisions.terminal import diff_table
 
-    _show(diff_table(changes.to_dict()))
+    _show(diff_table(changes.to_dict(), f"{repo_id} {old}", new))
 
 
 def main() -> None:

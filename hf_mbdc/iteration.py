@@ -96,19 +96,21 @@ def _prepare(
     from hf_mbdc.approaches import make_approach
     from hf_mbdc.recipe import check_options, read_recipe
     from hf_mbdc.revisions.repository import open_repository
+    from hf_mbdc.training.checks import check_model, check_work_dir
     from hf_mbdc.training.config import TrainingConfig
 
     plan = read_recipe(recipe, data_dir=data_dir, repository=repository, repo_id=repo_id)
     for i, item in enumerate(plan.iterations):
         for j, step in enumerate(item.steps):
             _step_options(step.name, step.options, key=f"iterations[{i}].steps[{j}]")
+    check_model(plan.target.model)
     settings = {**plan.target.training, "model": plan.target.model}
     return Workbench(
         recipe=plan,
         approach=make_approach(plan.approach.name, plan.approach.options),
         training=check_options(TrainingConfig, settings, key="target.training"),
         repository=open_repository(plan.repository),
-        work_dir=Path(work_dir) if work_dir is not None else Path(HF_HOME) / "mbdc",
+        work_dir=check_work_dir(work_dir if work_dir is not None else Path(HF_HOME) / "mbdc"),
         max_parallel=max_parallel,
         progress=progress,
     )

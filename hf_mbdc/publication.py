@@ -109,7 +109,7 @@ def draft(
         version=_version_after(before, changes),
         message=message,
         content_hash=combine_hashes(hashes),
-        splits={name: SplitRecord(len(rows), hashes[name]) for name, rows in splits.items()},
+        splits={name: SplitRecord(len(rows), hashes[name], _documents(rows)) for name, rows in splits.items()},
         decision=Decision("unmeasured", "Published by hand; the target model was not trained on it."),
         parent=before,
         diff=changes.to_dict() if changes else {},
@@ -128,6 +128,8 @@ def commit(draft: Draft, repository: Repository) -> Iteration:
 
     The same content is never written twice: what is there already is returned.
     """
+    from hf_mbdc.revisions import wording
+
     record = draft.iteration
     if (there := _already_there(draft, repository)) is not None:
         return there
@@ -140,7 +142,7 @@ def commit(draft: Draft, repository: Repository) -> Iteration:
             record.repo_id,
             files,
             parent=parent,
-            message=f"{record.version}: {record.message}",
+            message=f"{wording.name(record)}: {record.message}",
             tag=None if record.decision.refused else record.version,
             branch=record.branch,
         )
@@ -224,6 +226,10 @@ def _version_after(before: ParentRecord | None, changes: Diff | None) -> str:
     if changes is None:
         return f"v{(parse_version(before.version) or (0, 0, 0))[0] + 1}.0.0"
     return next_version(before.version, changes)
+
+
+def _documents(rows: Dataset) -> int | None:
+    return len(set(rows["document_id"][:])) if "document_id" in rows.column_names else None
 
 
 def _count_reasons(rejected: Dataset | None) -> dict[str, int]:

@@ -13,7 +13,7 @@ from datasets import DatasetDict, load_dataset
 from huggingface_hub import snapshot_download
 
 import hf_mbdc as mbdc
-from hf_mbdc.errors import DataError, RecipeError, RepositoryError, StaleParentError
+from hf_mbdc.errors import DataError, RecipeError, RepositoryError, StaleParentError, TrainingError
 from hf_mbdc.publication import publish
 from hf_mbdc.recipe import Recipe, read_recipe
 from hf_mbdc.records import Cost
@@ -267,6 +267,11 @@ def unknown_step(recipe: Recipe) -> Recipe:
             "me/quickstart",
         ),
         (lambda r: replace(r, evaluation=replace(r.evaluation, slice_by="words")), DataError, "one value a row"),
+        (
+            lambda r: replace(r, target=replace(r.target, model="layoutspan")),
+            TrainingError,
+            "Did you mean 'layout_span'",
+        ),
     ],
 )
 def test_a_run_that_cannot_succeed_says_so_before_it_trains(
@@ -281,14 +286,20 @@ def test_a_run_that_cannot_succeed_says_so_before_it_trains(
 
     monkeypatch.setattr("hf_mbdc.training.launch.launch", launch)
     with pytest.raises(kind, match=message):
-        mbdc.run(change(small(tmp_path, 48)), work_dir=tmp_path / "work", progress=False)
+        mbdc.run(change(small(tmp_path / "repo")), work_dir=tmp_path / "work", progress=False)
+
+
+def test_a_work_dir_that_is_a_file_is_told_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(TrainingError, match=r"is a file .*--work-dir"):
+        mbdc.run(small(tmp_path / "repo"), work_dir=tmp_path / "file", progress=False)
 
 
 def test_a_run_from_a_revision_that_is_not_the_head_is_stale(tmp_path: Path) -> None:
     rows = mbdc.load_dataset("made_receipts", documents=12, split_fractions=(0, 0, 1))["test"]
-    publish(rows.select(range(4)), ID, repository=tmp_path, message="first")
-    publish(rows.select(range(8)), ID, repository=tmp_path, message="second")
-    recipe = small(tmp_path, 48)
+    publish(rows.select(range(4)), ID, repository=tmp_path / "repo", message="first")
+    publish(rows.select(range(8)), ID, repository=tmp_path / "repo", message="second")
+    recipe = small(tmp_path / "repo")
     dataset = replace(recipe.dataset, name=None, options={}, revision="v1.0.0")
     recipe = replace(recipe, dataset=dataset, iterations=recipe.iterations[1:])
     with pytest.raises(StaleParentError, match="Load the head"):

@@ -14,7 +14,18 @@ from hf_mbdc.revisions import wording
 
 TASKS = {"extractive_qa": ["question-answering"]}  # approach → `task_categories` of the Hub
 SENTENCES = {"extractive_qa": "A row is a question about a document, with the place of its answer in the text."}
-SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")  # the limits of the Hub's `size_categories`
+SIZES = (
+    "1K",
+    "10K",
+    "100K",
+    "1M",
+    "10M",
+    "100M",
+    "1B",
+    "10B",
+    "100B",
+    "1T",
+)  # the limits of the Hub's `size_categories`
 READ = {
     "question": "What is asked.",
     "words": "The words of the document, in the order of `context`.",
