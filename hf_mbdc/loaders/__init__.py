@@ -121,15 +121,16 @@ def _load_elsewhere(name: str, data_dir: str | Path | None, **options: Any) -> A
     import datasets
     from rapidfuzz.distance import OSA
 
-    near = min(LOADERS, key=lambda own: OSA.distance(name.casefold(), own))
-    if OSA.distance(name.casefold(), near) <= MISSPELT and not Path(name).exists():
+    plain = name.casefold()
+    near = min(LOADERS, key=lambda own: OSA.distance(plain, own))
+    if OSA.distance(plain, near) <= MISSPELT and not Path(name).exists():
         mend = f"Did you mean {near!r}? A set on the Hub is named with its owner, as in 'rajpurkar/squad'."
         raise DataError(f"There is no data set {name!r}", mend=mend)
     try:
         return datasets.load_dataset(name, data_dir=None if data_dir is None else str(data_dir), **options)
     except (FileNotFoundError, ConnectionError) as error:
         # Not before the attempt: 'squad_v2' is near to one of ours, and a set on the Hub.
-        close = difflib.get_close_matches(name.casefold(), LOADERS, n=1)
+        close = difflib.get_close_matches(plain, LOADERS, n=1)
         hint = f"Did you mean {close[0]!r}? " if close else ""
         ours = ", ".join(LOADERS)
         mend = f"{hint}Our loaders are {ours}; any other name is a set on the Hub (with its owner) or a folder. {error}"

@@ -280,9 +280,10 @@ def test_not_an_approach(function: Any, approach: Any, message: str) -> None:
     ],
 )
 def test_bad_workloads(function: Any, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(RecipeError) as caught:
-        function(rows(), ExtractiveQA(), **options)
-    assert str(caught.value) == message
+    for ds in (rows(), rows().to_iterable_dataset()):
+        with pytest.raises(RecipeError) as caught:
+            function(ds, ExtractiveQA(), **options)
+        assert str(caught.value) == message
 
 
 def test_no_split() -> None:
