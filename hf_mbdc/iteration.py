@@ -75,10 +75,13 @@ def run(
 
     bench = _prepare(recipe, data_dir, repository, repo_id, work_dir, max_parallel, progress)
     with without_bars_of_datasets():
-        latest, dataset = _start(bench)
+        parent, dataset = _start(bench)
+        latest = parent
         for item in bench.recipe.iterations:
             if item.steps:
-                latest, dataset = _iterate(bench, item, latest, dataset)
+                latest, candidate = _iterate(bench, item, parent, dataset)
+                if not latest.decision.refused:  # else the next iteration starts from the same parent
+                    parent, dataset = latest, candidate
     return latest
 
 
@@ -139,7 +142,8 @@ def _start(bench: Workbench) -> tuple[Iteration, DatasetDict]:
         return latest, dataset
     dataset, rejected, steps = _load_and_annotate(bench, plan.dataset)
     _check_rows(bench, dataset)
-    if (known := find_published(dataset, plan.repo_id, bench.repository)) is not None:
+    known = find_published(dataset, plan.repo_id, bench.repository)
+    if known is not None and not known.decision.refused:
         return known, dataset
     if (head := bench.repository.head(plan.repo_id)) is not None:
         raise DataError(
@@ -244,7 +248,7 @@ def _check_label_column(rows: Dataset, split: str, column: str, key: str) -> Non
 def _iterate(
     bench: Workbench, item: IterationRecipe, parent: Iteration, dataset: DatasetDict
 ) -> tuple[Iteration, DatasetDict]:
-    """Makes a candidate from the parent, measures both, and publishes or records the candidate."""
+    """Makes a candidate from the parent, measures both, publishes or records the candidate; gives record and rows."""
     from hf_mbdc.history import find_published
     from hf_mbdc.publication import draft
     from hf_mbdc.revisions.diff import diff
@@ -258,10 +262,9 @@ def _iterate(
     known = find_published(candidate, bench.recipe.repo_id, bench.repository)
     if known is not None and (not known.decision.refused or _measured_alike(bench, known)):
         _say(bench, f"These rows are known: {known.version}, {known.decision.verdict}; nothing was trained")
-        return known, dataset if known.decision.refused else candidate
+        return known, candidate
     drafted = draft(candidate, bench.recipe.repo_id, bench.repository, message=item.message, parent=parent.sha)
-    published = _weigh_and_publish(bench, drafted, steps, parent, dataset)
-    return published, dataset if published.decision.refused else candidate
+    return _weigh_and_publish(bench, drafted, steps, parent, dataset), candidate
 
 
 def _measured_alike(bench: Workbench, known: Iteration) -> bool:

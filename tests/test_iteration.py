@@ -164,6 +164,19 @@ def test_a_worse_candidate_stays_beside_and_is_measured_again_on_other_terms(
     assert mbdc.show(ID, repository=tmp_path).version == "v2.0.0"
 
 
+def test_after_a_refused_candidate_the_next_iteration_starts_from_the_same_parent(
+    tmp_path: Path, fake_launch: FakeLaunch
+) -> None:
+    fake_launch.before, fake_launch.after = 3, 1
+    recipe = small(tmp_path, 48)
+    again = replace(recipe.iterations[1], message="Once more, in other folds")
+    other = replace(again, steps=(replace(again.steps[0], options={"folds": 5}),))
+    last = mbdc.run(replace(recipe, iterations=(*recipe.iterations, other)), progress=False)
+    assert last.decision.refused
+    assert last.parent is not None
+    assert last.parent.version == "v1.0.0"
+
+
 def test_other_raw_rows_do_not_overwrite_what_was_accepted(tmp_path: Path, fake_launch: FakeLaunch) -> None:
     last = mbdc.run(small(tmp_path, 48), progress=False)
     recipe = small(tmp_path, 48)
