@@ -7,6 +7,8 @@ seeds and budget, and are scored on the same evaluation rows, which no step has 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,7 +101,7 @@ def _prepare(
     from hf_mbdc.approaches import make_approach
     from hf_mbdc.recipe import check_options, read_recipe
     from hf_mbdc.revisions.repository import open_repository
-    from hf_mbdc.training.checks import check_model, check_work_dir
+    from hf_mbdc.training.checks import check_max_parallel, check_model, check_work_dir
     from hf_mbdc.training.config import TrainingConfig
 
     plan = read_recipe(recipe, data_dir=data_dir, repository=repository, repo_id=repo_id)
@@ -107,6 +109,7 @@ def _prepare(
         for j, step in enumerate(item.steps):
             _step_options(step.name, step.options, key=f"iterations[{i}].steps[{j}]")
     check_model(plan.target.model)
+    check_max_parallel(max_parallel)
     settings = {**plan.target.training, "model": plan.target.model}
     return Workbench(
         recipe=plan,
@@ -177,7 +180,7 @@ def _load_and_annotate(bench: Workbench, source: DatasetRecipe) -> tuple[Dataset
     """The raw rows with the approach's columns, the rows that were set aside, and the record of both steps."""
     from datasets import concatenate_datasets
 
-    from hf_mbdc.approaches import annotate_with_rejected
+    from hf_mbdc.approaches import annotate_with_rejected, reason_kind
     from hf_mbdc.guidance.ledger import Ledger
     from hf_mbdc.loaders import load_with_rejected
 
@@ -204,7 +207,7 @@ def _load_and_annotate(bench: Workbench, source: DatasetRecipe) -> tuple[Dataset
         kept=0,
         changed=rows - len(refused),
         rejected=len(refused),
-        reasons=_count(refused["reason"][:]) | bench.approach.count_statuses(dataset),
+        reasons=_count(map(reason_kind, refused["reason"][:])) | bench.approach.count_statuses(dataset),
         cost=annotating.cost,
     )
     return dataset, concatenate_datasets([loaded.rejected, refused]), (load_step, annotate_step)
@@ -388,5 +391,5 @@ def _say(bench: Workbench, text: str) -> None:
     say(text, show=bench.progress)
 
 
-def _count(reasons: list[str]) -> dict[str, int]:
-    return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+def _count(reasons: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(reasons).items()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -234,7 +235,7 @@ def _documents(rows: Dataset) -> int | None:
 
 def _count_reasons(rejected: Dataset | None) -> dict[str, int]:
     reasons = [] if rejected is None else rejected["reason"][:]
-    return {str(reason): reasons.count(reason) for reason in sorted(set(reasons), key=str)}
+    return dict(sorted(Counter(map(str, reasons)).items()))
 
 
 def _set_aside_hash(rejected: Dataset | None) -> str:
