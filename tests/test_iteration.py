@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from datasets import DatasetDict, load_dataset
-from huggingface_hub import snapshot_download
+from huggingface_hub import constants, snapshot_download
+from loopback_hub import LoopbackHub
 
 import hf_mbdc as mbdc
 from hf_mbdc.errors import DataError, RecipeError, RepositoryError, StaleParentError, TrainingError
@@ -24,7 +25,7 @@ from hf_mbdc.training.launch import TrainingJob, TrainingResult
 ID = "me/quickstart"
 
 
-def small(repository: Path, documents: int = 24, **changes: Any) -> Recipe:
+def small(repository: Path | str, documents: int = 24, **changes: Any) -> Recipe:
     """The quickstart on a few documents, with one pass over the rows and one seed."""
     recipe = read_recipe("quickstart", repository=repository)
     return replace(
@@ -142,6 +143,17 @@ def test_a_better_candidate_becomes_the_head(tmp_path: Path, fake_launch: FakeLa
     assert mbdc.run(small(tmp_path, 48), progress=False) == last
     folds = [job for job in fake_launch.jobs[trained:] if "held_out" not in job.predict]
     assert folds == []  # nothing but the cached folds is asked for again
+
+
+def test_the_loop_publishes_to_a_hub(tmp_path: Path, fake_launch: FakeLaunch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    with LoopbackHub() as hub:
+        last = mbdc.run(small(hub.url, 48), progress=False)
+        assert (last.version, last.decision.verdict) == ("v2.0.0", "accept")
+        assert [item.version for item in mbdc.log(ID, repository=hub.url)] == ["v2.0.0", "v1.0.0"]
+        folder = mbdc.run(small(tmp_path / "repo", 48), progress=False)
+        assert folder.content_hash == last.content_hash
+        assert mbdc.run(small(hub.url, 48), progress=False) == last
 
 
 def test_a_worse_candidate_stays_beside_and_is_measured_again_on_other_terms(
