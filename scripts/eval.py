@@ -41,15 +41,18 @@ def main(arguments: list[str] | None = None) -> None:
     # Imported here, so that --help and a wrong flag answer at once.
     import pyarrow.parquet as pq
 
+    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
     from hf_mbdc.targets import load_target
     from hf_mbdc.training.data import read_dataset, read_rows, split_of
     from hf_mbdc.training.loop import make_accelerator
     from hf_mbdc.training.predict import predict_rows
+    from hf_mbdc.transforms.checks import check_columns
 
     # 1. Data
     accelerator = make_accelerator()
     split = split_of(read_dataset(flags.dataset), flags.split)
-    rows = read_rows(split, flags.split, labels=True)
+    rows = read_rows(split, flags.split, labels=False)
+    check_columns(split.features, ExtractiveQA().reads, split=flags.split)
     slices = split[flags.slice_by][:] if flags.slice_by in split.column_names else [None] * len(rows)
 
     # 2. Predictions
@@ -57,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Scores
     if accelerator.is_main_process:
-        scores = score(table["prediction"].to_pylist(), [row["answers"] for row in rows], slices)
+        scores = score(table["prediction"].to_pylist(), split["answers"][:], slices)
         print(format_table(scores))
         if flags.output:
             flags.output.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")

@@ -89,9 +89,13 @@ def main(arguments: list[str] | None = None) -> None:
         lock.acquire()
     accelerator.wait_for_everyone()
     metrics = read_metrics(output) if flags.resume else {}
-    if metrics.get("identity") == training_identity(encoded, config, accelerator.num_processes):
+    if metrics.get("identity") == training_identity(target.model, encoded, config, accelerator.num_processes):
         target, state = load_target(str(output)), None
     else:
+        if accelerator.is_main_process:  # a kill from here on must not leave them beside other weights
+            for stale in (output / "metrics.json", *output.glob("predictions-*.parquet")):
+                stale.unlink(missing_ok=True)
+        accelerator.wait_for_everyone()
         state = train(
             target,
             encoded,
@@ -119,7 +123,8 @@ def main(arguments: list[str] | None = None) -> None:
         card = render_model_card(dataclasses.asdict(config), metrics, flags.data_revision)
         (output / "README.md").write_text(card, encoding="utf-8")
         write_atomically(output / "metrics.json", json.dumps(metrics, indent=2, sort_keys=True) + "\n")
-        shutil.rmtree(output / CHECKPOINT, ignore_errors=True)
+        for left in output.glob(f"{CHECKPOINT}*"):  # a kill between two renames leaves an old or a new one, too
+            shutil.rmtree(left, ignore_errors=True)
         lock.release()
     accelerator.end_training()
 

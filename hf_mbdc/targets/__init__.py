@@ -43,7 +43,9 @@ def load_target(model: str) -> Target:
     import json
 
     config_file = Path(model) / "config.json"
-    saved = config_file.is_file() and json.loads(config_file.read_text()).get("model_type") == LAYOUT_SPAN
+    # The bare name is always a new model, even where a folder of that name lies in the working directory.
+    given = model != LAYOUT_SPAN and config_file.is_file()
+    saved = given and json.loads(config_file.read_text(encoding="utf-8")).get("model_type") == LAYOUT_SPAN
     if model != LAYOUT_SPAN and not saved:
         from hf_mbdc.targets.checkpoint import load_checkpoint
 

@@ -108,7 +108,7 @@ class CheckpointEncoder:
         inputs, offsets = [], []
         for index, pairs in enumerate(encoded["offset_mapping"]):
             inside = np.array([side == 1 for side in encoded.sequence_ids(index)])
-            ranges = np.where(inside[:, None], np.array(pairs, dtype=np.int64), -1)
+            ranges = _without_leading_space(np.where(inside[:, None], np.array(pairs, dtype=np.int64), -1), document)
             window = {name: np.array(encoded[name][index], dtype=np.int64) for name in self.padding if name != "bbox"}
             if "bbox" in self.padding:
                 window["bbox"] = self._boxes(window["input_ids"], ranges, document)
@@ -135,6 +135,15 @@ class CheckpointEncoder:
             index = np.searchsorted(document.words[:, 0], offsets[inside, 0], side="right") - 1
             bbox[inside] = document.boxes[np.clip(index, 0, len(document.boxes) - 1)]
         return bbox
+
+
+def _without_leading_space(ranges: np.ndarray, document: _Document) -> np.ndarray:
+    """Tokenizers of the Metaspace kind (DeBERTa v2, XLM-R) count the space before a word as part of its first token."""
+    for i in np.flatnonzero(ranges[:, 0] >= 0):
+        text = document.context[ranges[i, 0] : ranges[i, 1]]
+        if text.strip():  # a token of space alone stays where it is
+            ranges[i, 0] += len(text) - len(text.lstrip())
+    return ranges
 
 
 def _text_reader(tokenizer: Any) -> PreTrainedTokenizerFast:

@@ -71,7 +71,8 @@ def labelled_spans(row: EncodedRow, objective: str) -> np.ndarray:
     """(k, 3) spans of a row that an objective reads: its answer, or all its candidates that fit."""
     if objective == "chosen" or row.unanswerable:
         return row.answer
-    fits = row.candidates[row.candidates[:, 0] >= 0]
+    # Two candidates inside one token are one span: counted twice, the probability would exceed 1.
+    fits = np.unique(row.candidates[row.candidates[:, 0] >= 0], axis=0)
     return fits if len(fits) else row.answer
 
 

@@ -55,7 +55,7 @@ def columns_read(split: Dataset, name: str, *, labels: bool) -> list[str]:
     if missing:
         how = "hf_mbdc.annotate(ds, ExtractiveQA())" if set(missing) <= set(LABELS) else "hf_mbdc.load_dataset"
         raise DataError(f"The columns {missing} are missing", split=name, mend=f"Make them with {how}.")
-    return [column for column in (*READS, *LABELS, CANDIDATES) if column in split.column_names]
+    return [column for column in (*wanted, CANDIDATES) if column in split.column_names]
 
 
 def read_rows(split: Dataset, name: str, *, labels: bool) -> list[dict[str, Any]]:

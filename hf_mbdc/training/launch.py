@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import TrainingError
 from hf_mbdc.records import Cost
+from hf_mbdc.revisions.disk import sha256
+from hf_mbdc.targets import LAYOUT_SPAN
 from hf_mbdc.training.checks import check_max_parallel, check_model, check_work_dir
 from hf_mbdc.training.child import child_environment, read_error
 from hf_mbdc.training.config import TrainingConfig
@@ -177,7 +179,16 @@ def _data_key(job: TrainingJob, hashes: dict[int, str]) -> str:
 
 
 def _place(job: TrainingJob, root: Path, hashes: dict[int, str]) -> Path:
-    return root / _short_hash([_data_key(job, hashes), dataclasses.asdict(job.config), job.data_revision, _code_hash()])
+    return root / _short_hash([_data_key(job, hashes), _settings(job.config), job.data_revision, _code_hash()])
+
+
+def _settings(config: TrainingConfig) -> dict[str, object]:
+    """The settings, with a checkpoint's folder by its content: other weights may lie at the same path."""
+    folder = Path(config.model)
+    if config.model == LAYOUT_SPAN or not folder.is_dir():
+        return dataclasses.asdict(config)
+    files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    return dataclasses.asdict(config) | {"model": files}
 
 
 def _short_hash(value: object) -> str:

@@ -109,7 +109,7 @@ def train(
     last_steps = set(itertools.accumulate(len(epoch) // processes for epoch in epochs))
     optimizer = torch.optim.AdamW(parameter_groups(target.model, config.weight_decay), betas=BETAS, fused=True)
     model, optimizer = accelerator.prepare(target.model, optimizer)
-    state = TrainingState(training_identity(rows, config, processes))
+    state = TrainingState(training_identity(target.model, rows, config, processes))
     if resume:
         state = _resume(accelerator, output_dir, state)
     model.train()
@@ -212,13 +212,22 @@ def _resume(accelerator: Accelerator, output_dir: Path, new: TrainingState) -> T
     return new
 
 
-def training_identity(rows: Sequence[EncodedRow], config: TrainingConfig, processes: int) -> str:
-    """A hash of all that decides what a training gives, except the code: labels and settings."""
+def training_identity(
+    model: torch.nn.Module, rows: Sequence[EncodedRow], config: TrainingConfig, processes: int
+) -> str:
+    """A hash of all that decides what a training gives, except the code: first weights, inputs, labels, settings."""
+    import torch
+
     digest = hashlib.sha256(json.dumps([asdict(config), processes, len(rows)], sort_keys=True).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode() + value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     for row in rows:
         digest.update(row.id.encode())
         digest.update(row.answer.tobytes() + row.candidates.tobytes() + bytes([row.left_out is None]))
-        digest.update(b"".join(window.inputs["input_ids"].tobytes() for window in row.windows))
+        for window in row.windows:
+            digest.update(window.offsets.tobytes())
+            for name, values in sorted(window.inputs.items()):
+                digest.update(name.encode() + values.tobytes())
     return digest.hexdigest()
 
 

@@ -107,18 +107,29 @@ def test_what_makes_a_checkpoint_one_of_another_training(rows: list[dict[str, An
     first = rows[1]  # its answer occurs twice
     moved = {**first, "answer_start": first["candidates"][0]["start"], "answer_end": first["candidates"][0]["end"]}
     identities = {
-        training_identity(encode_rows(some, encoder), settings, processes)
+        training_identity(small_target().model, encode_rows(some, encoder), settings, processes)
         for some, settings, processes in (
             ([first], config, 1),
             ([first, first], config, 1),
             ([moved], config, 1),
             ([{**first, "candidates": []}], config, 1),
             ([{**first, "id": "x"}], config, 1),
+            ([{**first, "question": "Another question?"}], config, 1),
+            ([{**first, "boxes": [[0, 0, 9, 9]] * len(first["words"])}], config, 1),
             ([first], TrainingConfig(seed=1), 1),
             ([first], config, 2),
         )
     }
-    assert len(identities) == 7
+    assert len(identities) == 9
+
+
+def test_other_first_weights_are_another_training(rows: list[dict[str, Any]]) -> None:
+    target = small_target()
+    encoded = encode_rows(rows, target.encoder)
+    before = training_identity(target.model, encoded, TrainingConfig(), 1)
+    with torch.no_grad():
+        next(target.model.parameters()).add_(1)
+    assert training_identity(target.model, encoded, TrainingConfig(), 1) != before
 
 
 def test_a_loss_that_is_not_a_number_stops_at_once(rows: list[dict[str, Any]], tmp_path: Path) -> None:
