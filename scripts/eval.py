@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hf_mbdc.errors import MbdcError
+from hf_mbdc.errors import DataError, MbdcError
 
 OVERALL = "all rows"
 
@@ -27,7 +27,7 @@ def parse_flags(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", required=True, help="folder or Hub id of the model")
     parser.add_argument("--dataset", required=True, help="folder or Hub id of the data")
     parser.add_argument("--split", default="test", help="split to score (default: test)")
-    parser.add_argument("--slice-by", default="key", help="column whose values get a row each (default: key, if any)")
+    parser.add_argument("--slice-by", help="column whose values get a row each (default: key, if any)")
     parser.add_argument("--output", type=Path, help="JSON file for the scores")
     parser.add_argument("--predictions", type=Path, help="Parquet file for the predictions")
     return parser.parse_args(arguments)
@@ -53,7 +53,11 @@ def main(arguments: list[str] | None = None) -> None:
     split = split_of(read_dataset(flags.dataset), flags.split)
     rows = read_rows(split, flags.split, labels=False)
     check_columns(split.features, ExtractiveQA().reads, split=flags.split)
-    slices = split[flags.slice_by][:] if flags.slice_by in split.column_names else [None] * len(rows)
+    if flags.slice_by not in (None, *split.column_names):
+        mend = f"It has: {', '.join(split.column_names)}."
+        raise DataError("The split has no such column", split=flags.split, column=flags.slice_by, mend=mend)
+    column = flags.slice_by or "key"
+    slices = split[column][:] if column in split.column_names else [None] * len(rows)
 
     # 2. Predictions
     table = predict_rows(load_target(flags.model), rows, accelerator)

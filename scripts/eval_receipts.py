@@ -10,7 +10,9 @@ Each document is predicted by targets that saw neither it, nor its text, nor (wi
     marginal × K          the same with the whole budget of `relabelled`, its out-of-fold trainings included
     hard-EM               marginal for half of the steps, then the occurrence that it finds most likely
     relabelled            what `hf-mbdc run receipts` does: labels moved out of fold inside the train part, then trained
-    rule on TOTAL lines   no training: the largest amount of the lines that say TOTAL (for `total` only)
+                          (labels are made once, with seed 0: intervals over seeds leave the noise of that step out)
+    rule on TOTAL lines   no training: the largest amount of the lines that say TOTAL (for `total` only; written with
+                          these receipts in view)
 
 Exact match is strict (Unicode form, case and whitespace aside) and as SQuAD normalises (punctuation and articles aside,
 which also makes 9.00 and 900 equal). Trainings are kept in `--work-dir`: a killed run goes on, a second one costs

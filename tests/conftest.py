@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hf_mbdc.revisions.repository import Repository
 
 # Before the first import of huggingface_hub and datasets, which read these once. Port 9 (discard) answers nobody.
 SCRATCH = tempfile.mkdtemp(prefix="hf-mbdc-tests-")
@@ -31,3 +36,20 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}")
     return folder
+
+
+@pytest.fixture(params=["folder", "hub"])
+def repository(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
+    """A new repository of each kind, so that a test that uses it holds for both."""
+    from huggingface_hub import constants
+    from loopback_hub import LoopbackHub
+
+    from hf_mbdc.revisions.folder import FolderRepository
+    from hf_mbdc.revisions.hub import HubRepository
+
+    if request.param == "folder":
+        yield FolderRepository(tmp_path / "repo")
+        return
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    with LoopbackHub() as hub:
+        yield HubRepository(hub.url)

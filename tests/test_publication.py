@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from datasets import Dataset, DatasetDict, load_dataset
-from huggingface_hub import HfApi, constants, snapshot_download
-from loopback_hub import LoopbackHub
+from huggingface_hub import HfApi, snapshot_download
 
 import hf_mbdc as mbdc
 from hf_mbdc.errors import DataError, IntegrityError, RevisionNotFoundError, StaleParentError
@@ -21,16 +19,6 @@ from hf_mbdc.revisions.hub import HubRepository
 from hf_mbdc.revisions.repository import Repository
 
 ID = "me/receipts"
-
-
-@pytest.fixture(params=["folder", "hub"])
-def repository(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
-    if request.param == "folder":
-        yield FolderRepository(tmp_path / "repo")
-        return
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    with LoopbackHub() as hub:
-        yield HubRepository(hub.url)
 
 
 def splits(*totals: str) -> DatasetDict:

@@ -61,7 +61,25 @@ def load_checkpoint(name: str) -> Target:
         ) from error
     if not tokenizer.is_fast:
         raise TrainingError("The tokenizer gives no offsets", model=name, mend="Save the model with a fast tokenizer.")
+    first = _text_reader(tokenizer)("a", "b")["input_ids"][0]
+    if tokenizer.pad_token_id is None or first != tokenizer.cls_token_id or config.model_type in _one_way_types():
+        raise TrainingError(
+            "The model does not read both ways from a first [CLS] token, which stands for 'no answer'",
+            model=name,
+            model_type=config.model_type,
+            mend="Name a checkpoint of the BERT or LayoutLM kind, or layout_span.",
+        )
     return Target(model, CheckpointEncoder(config, tokenizer))
+
+
+def _one_way_types() -> set[str]:
+    """Model types that only predict the next token: what stands first sees nothing of the document."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
+    return set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES) - set(MODEL_FOR_MASKED_LM_MAPPING_NAMES)
 
 
 @dataclass(frozen=True)

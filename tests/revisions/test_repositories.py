@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import constants
-from loopback_hub import LoopbackHub
 
 from hf_mbdc.errors import RepositoryError, RevisionNotFoundError, StaleParentError
 from hf_mbdc.revisions.folder import FolderRepository
@@ -18,16 +15,6 @@ from hf_mbdc.revisions.hub import HubRepository
 from hf_mbdc.revisions.repository import Repository, check_repo_id, find_short, no_revision, open_repository, order_tags
 
 ID = "me/receipts"
-
-
-@pytest.fixture(params=["folder", "hub"])
-def repository(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
-    if request.param == "folder":
-        yield FolderRepository(tmp_path / "repo")
-        return
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    with LoopbackHub() as hub:
-        yield HubRepository(hub.url)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -12,6 +12,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import (
     BertConfig,
     BertForQuestionAnswering,
+    GPT2Config,
+    GPT2ForQuestionAnswering,
     LayoutLMConfig,
     LayoutLMForQuestionAnswering,
     LayoutLMv2Config,
@@ -201,3 +203,36 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(TrainingError, match=r"could not be loaded.*Name layout_span"):
         load_target(str(tmp_path))
+
+
+def test_a_space_before_a_word_is_no_part_of_the_answer(bert: Path) -> None:
+    tokenizer = Tokenizer(
+        models.WordLevel({"▁ACME": 0, "▁Total": 1, "▁9.00": 2, "[SEP]": 3, "[CLS]": 4, "[UNK]": 5}, "[UNK]")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 4))
+    special = {"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **special).save_pretrained(bert)
+    row = {**ROW, "context": "ACME Total 9.00", "words": ["ACME", "Total", "9.00"], "boxes": [], "candidates": []}
+    [window] = encode_rows([{**row, "answer_start": 11, "answer_end": 15}], load_target(str(bert)).encoder)[0].windows
+    inside = window.offsets[window.offsets[:, 0] >= 0].tolist()
+    assert inside == [[0, 4], [5, 10], [11, 15]]
+
+
+def test_a_model_that_reads_one_way_only_is_refused(tmp_path: Path) -> None:
+    GPT2ForQuestionAnswering(
+        GPT2Config(vocab_size=len(VOCABULARY), n_positions=64, n_embd=16, n_layer=1, n_head=2)
+    ).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    with pytest.raises(TrainingError, match=r"does not read both ways.*'gpt2'"):
+        load_target(str(tmp_path))
+
+
+def test_a_folder_named_like_the_new_model_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(1)
+    load_target("layout_span").save(tmp_path / "layout_span")
+    torch.manual_seed(2)
+    new = load_target("layout_span").model.state_dict()["words.weight"]
+    kept = load_target("./layout_span").model.state_dict()["words.weight"]
+    assert not torch.equal(new, kept)

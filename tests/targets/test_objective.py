@@ -121,6 +121,12 @@ def test_labels_of_the_objectives() -> None:
     assert labelled_spans(nothing, "marginal").tolist() == [[0, 0, 0]]
 
 
+def test_candidates_on_the_same_tokens_count_once() -> None:
+    base = row()
+    twice = EncodedRow("r", 0, base.windows, np.array([[0, 1, 1], [0, 1, 1]]), np.array([[0, 1, 1]]))
+    assert labelled_spans(twice, "marginal").tolist() == [[0, 1, 1]]
+
+
 def test_group_logsumexp_survives_large_values() -> None:
     values = torch.tensor([1000.0, 1000.0, -1000.0])
     assert group_logsumexp(values, torch.tensor([0, 0, 1]), 2).tolist() == pytest.approx([1000 + math.log(2), -1000])

@@ -86,6 +86,25 @@ def test_results_are_in_the_order_of_the_jobs_and_equal_jobs_run_once(
 
 
 @pytest.mark.usefixtures("fake")
+def test_other_weights_at_the_same_path_are_another_training(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    places = []
+    for weights in (b"old", b"new"):
+        (checkpoint / "model.safetensors").write_bytes(weights)
+        places.append(module._place(job(rows, model=str(checkpoint)), tmp_path, {}))
+    assert places[0] != places[1]
+
+
+@pytest.mark.usefixtures("fake")
+def test_labels_of_predicted_rows_make_no_training_anew(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    base = job(rows)
+    moved = [{**row, "answer_start": row["answer_start"] + 1} for row in rows]
+    other = TrainingJob(base.train, {"test": Dataset.from_list(moved).select([0, 1])}, base.config)
+    assert module._place(base, tmp_path, {}) == module._place(other, tmp_path, {})
+
+
+@pytest.mark.usefixtures("fake")
 def test_what_makes_a_training_another_one(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     base = job(rows)
     more = [{**row, "vendor": "x", "answers": row["answers"]} for row in rows]

@@ -65,6 +65,8 @@ def test_the_evaluation_script(data: Path, tmp_path: Path, capsys: pytest.Captur
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].split() == ["rows", "exact_match", "f1", "anls"]
     assert printed[-1].startswith("all rows")
+    with pytest.raises(DataError, match=r"no such column .*column 'vendro'.* It has: id"):
+        script["main"]([*flags, "--slice-by", "vendro"])
 
 
 def test_scores_by_slice() -> None:
