@@ -102,7 +102,8 @@ def encode_rows(rows: Iterable[Mapping[str, Any]], encoder: Encoder) -> list[Enc
         encoder: of the target, see `hf_mbdc.targets.load_target`.
 
     Raises:
-        DataError: a column is missing, `words` are not those of `context`, or there is not one box per word.
+        DataError: a column is missing, `words` are not those of `context`, there is not one box per word, or a box is
+            inverted or outside the page.
 
     Example:
         >>> from hf_mbdc.targets.layout_features import LayoutSpanEncoder
@@ -123,19 +124,7 @@ def _encode_row(
     missing = [name for name in READS if name not in row]
     if missing:
         raise DataError(f"The columns {missing} are missing", mend="Load the data with hf_mbdc.load_dataset.")
-    boxes = np.asarray(row["boxes"], dtype=np.int64).reshape(-1, 4)
-    if len(boxes) not in (0, len(row["words"])):
-        raise DataError(
-            f"{len(row['words'])} words have {len(boxes)} boxes",
-            id=row["id"],
-            mend="Give one box per word, or none at all.",
-        )
-    if boxes.size and (boxes.min() < 0 or boxes.max() > PAGE):
-        raise DataError(
-            "A box is outside the page",
-            id=row["id"],
-            mend=f"Scale x by the page's width and y by its height to 0–{PAGE}.",
-        )
+    boxes = _read_boxes(row)
     key = row["context"], boxes.tobytes()
     if key not in documents:
         words = word_ranges(row["context"], row["words"], row["id"])
@@ -148,9 +137,37 @@ def _encode_row(
     return EncodedRow(row["id"], number, tuple(windows), candidates, answer, unanswerable, left_out)
 
 
+def _read_boxes(row: Mapping[str, Any]) -> np.ndarray:
+    """(w, 4), or (0, 4) for a document without layout."""
+    given, words = row["boxes"], len(row["words"])
+    if given is None or any(box is None or len(box) != 4 for box in given):
+        raise DataError(
+            "A box is not four numbers", id=row["id"], mend="Give left, top, right, bottom of each word, or no boxes."
+        )
+    boxes = np.asarray(given, dtype=np.int64).reshape(-1, 4)
+    if len(boxes) not in (0, words):
+        raise DataError(
+            f"{words} words have {len(boxes)} boxes", id=row["id"], mend="Give one box per word, or none at all."
+        )
+    if boxes.size and (boxes.min() < 0 or boxes.max() > PAGE):
+        raise DataError(
+            "A box is outside the page",
+            id=row["id"],
+            mend=f"Scale x by the page's width and y by its height to 0–{PAGE}.",
+        )
+    if (boxes[:, :2] > boxes[:, 2:]).any():
+        raise DataError(
+            "A box is inverted",
+            id=row["id"],
+            word=int(np.flatnonzero((boxes[:, :2] > boxes[:, 2:]).any(1))[0]),
+            mend="The order is left, top, right, bottom, with left ≤ right and top ≤ bottom.",
+        )
+    return boxes
+
+
 def _label(row: Mapping[str, Any], windows: list[Window], longest: int) -> tuple[bool, np.ndarray, str | None]:
     nothing = np.zeros((0, 3), dtype=np.int64)
-    if any(name not in row for name in LABELS):
+    if any(row.get(name) is None for name in LABELS):
         return False, nothing, "no label"
     if not row["answers"]:
         return True, np.array([(w, 0, 0) for w in range(len(windows))], dtype=np.int64), None
@@ -218,6 +235,8 @@ def locate_spans(windows: Sequence[Window], spans: Sequence[tuple[int, int]], ma
     if not len(spans):
         return found
     starts, ends = np.asarray(spans, dtype=np.int64).T
+    # A tokenizer may drop characters (controls, joiners): the last of the document would belong to no window.
+    ends = np.minimum(ends, max(int(window.offsets[:, 1].max()) for window in windows))
     for w, window in enumerate(windows):
         positions = np.flatnonzero(window.offsets[:, 0] >= 0)
         if not len(positions):

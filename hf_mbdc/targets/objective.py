@@ -53,7 +53,11 @@ def span_scores(start_logits: Tensor, end_logits: Tensor, batch: Batch, max_answ
 
 
 def group_logsumexp(values: Tensor, group: Tensor, groups: int) -> Tensor:
-    """(groups,) log Σ exp of the values of each group; −inf for a group without values.
+    """(groups,) log Σ exp of the values of each group.
+
+    Args:
+        values: (n,), in the order of their groups.
+        group: (n,) rising numbers from 0; every group has a value.
 
     Example:
         >>> group_logsumexp(torch.log(torch.tensor([1.0, 2.0, 4.0])), torch.tensor([0, 0, 1]), 2).exp().tolist()

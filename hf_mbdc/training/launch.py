@@ -107,14 +107,15 @@ def launch(
     """Runs trainings in processes of their own; the results are in the order of `jobs`.
 
     Everything lies in `work_dir` under a hash of rows, settings and code: what was trained before costs nothing, what
-    was killed goes on from its last checkpoint. The results do not depend on `max_parallel` or on the number of cores.
-    No training outlives this process.
+    was killed goes on from its last checkpoint. On CPUs of one type the results do not depend on `max_parallel` or on
+    the number of cores; on GPUs, kernels that add up in any order can make them differ in the last digits. No training
+    outlives this process.
 
     Args:
         jobs: equal jobs run once.
         work_dir: made where it is missing; kept between calls.
         max_parallel: trainings at the same time; default one for each usable core.
-        on_progress: called with the fraction of all steps that is done, 0 to 1.
+        on_progress: called with the share of the work done, 0 to 1: the mean of the jobs' shares of their steps.
 
     Raises:
         DataError: a job's rows lack a column.

@@ -75,6 +75,29 @@ def test_an_answer_longer_than_may_be_decoded_is_left_out() -> None:
     assert encoded.candidates.tolist() == [[-1, -1, -1]]
 
 
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        (None, "A box is not four numbers .*1-total.*no boxes"),
+        ([[0, 0, 40]] * 5, "A box is not four numbers"),
+        ([[0, 0, 40, 10]] * 4 + [[60, 40, 50, 50]], r"A box is inverted \(id '1-total', word 4\).*left ≤ right"),
+        ([[0, 0, 40, 10]] * 4 + [[60, 40, 70, 30]], "A box is inverted"),
+    ],
+)
+def test_bad_boxes_are_named(boxes: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        encode_rows([{**ROW, "boxes": boxes}], encoder())
+
+
+def test_a_last_character_without_a_token_does_not_lose_the_answer() -> None:
+    window = Window({}, np.array([[-1, -1], [0, 4], [5, 9]]), np.array([False, True, True]))
+    assert locate_spans([window], [(5, 11)], 4).tolist() == [[0, 2, 2]]
+
+
+def test_rows_whose_label_is_null_are_not_unanswerable() -> None:
+    assert encode_rows([{**ROW, "answers": None}], encoder())[0].left_out == "no label"
+
+
 def test_rows_without_labels_can_be_predicted_but_not_trained() -> None:
     row = {name: ROW[name] for name in ("id", "question", "context", "words", "boxes")}
     assert encode_rows([row], encoder())[0].left_out == "no label"
