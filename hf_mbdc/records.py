@@ -13,6 +13,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+SHORT_HASH = 8  # characters of a content hash that name a candidate
 CANDIDATES = "candidates"  # the branches of the candidates that were not accepted are below this name
 FORMAT = 1  # of manifest.json; raised when a field changes its meaning
 
@@ -147,7 +148,7 @@ class Iteration:
     @property
     def branch(self) -> str:
         """Where the commit lies: `main`, or a branch of its own for a refused candidate."""
-        return f"{CANDIDATES}/{self.content_hash[:12]}" if self.decision.refused else "main"
+        return f"{CANDIDATES}/{self.content_hash[:SHORT_HASH]}" if self.decision.refused else "main"
 
     def to_json(self) -> str:
         """The manifest's text: sorted keys, so that equal iterations give equal bytes."""

@@ -11,10 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from hf_mbdc.records import CANDIDATES, Cost, Evidence, Iteration, SliceEvidence, StepRecord
+from hf_mbdc.records import SHORT_HASH, Cost, Evidence, Iteration, SliceEvidence, StepRecord
 
 MISSING = "–"
-SHORT_HASH = 8  # characters of a content hash that name a candidate
 DECISIONS = {
     "baseline": "baseline",
     "unmeasured": "not measured",
@@ -117,7 +116,7 @@ def published(iteration: Iteration) -> bool:
 
 def name(iteration: Iteration) -> str:
     """`v2.0.0`; a refused candidate, whose number another revision may get, by its branch: `candidates/9497b128`."""
-    return iteration.version if published(iteration) else f"{CANDIDATES}/{iteration.content_hash[:SHORT_HASH]}"
+    return iteration.version if published(iteration) else iteration.branch
 
 
 def title(iteration: Iteration, quote: Quote) -> str:

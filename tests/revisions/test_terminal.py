@@ -45,7 +45,7 @@ def test_golden(name: str) -> None:
 def test_a_refused_candidate_shows_its_branch() -> None:
     text = shown(show_panel(read("receipts_v3_refused")))
     assert "me/receipts candidate 70707070 (would have been v3.0.0): rejected" in text
-    assert "candidates/707070707070" in text
+    assert "candidates/70707070" in text
     assert text.count("v3.0.0") == 1  # another revision may get that number
 
 
