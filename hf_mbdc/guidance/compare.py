@@ -163,18 +163,11 @@ def compare(
     found, *parts = (_part(before, after, cluster, len(names), mask) for mask in masks)
     (low, high), *intervals = _intervals([found, *parts], confidence, resamples, seed)
     p_value = _sign_flip(found.by_cluster - minimum_effect * found.rows_by_cluster, resamples, seed)
-    sure = p_value <= 1 - confidence
     return Comparison(
         difference=found.difference,
         interval=(low, high),
         p_value=p_value,
-        verdict=(
-            "accept"
-            if sure and low > minimum_effect
-            else "reject"
-            if sure and high < minimum_effect
-            else "inconclusive"
-        ),
+        verdict=_verdict(low, high, minimum_effect, sure=p_value <= 1 - confidence),
         parent=found.parent,
         candidate=found.candidate,
         rows=rows,
@@ -187,6 +180,14 @@ def compare(
             for name, part, interval in zip(slice_names, parts, intervals, strict=True)
         ),
     )
+
+
+def _verdict(low: float, high: float, minimum_effect: float, *, sure: bool) -> Verdict:
+    if sure and low > minimum_effect:
+        return "accept"
+    if sure and high < minimum_effect:
+        return "reject"
+    return "inconclusive"
 
 
 @dataclass(frozen=True)
