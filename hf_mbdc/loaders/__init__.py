@@ -1,7 +1,8 @@
 """Opening a data set: one raw format a file, each a `datasets` builder class.
 
-`sroie` (scanned receipts), `squad` (SQuAD 1.1, 2.0, XQuAD), `docvqa` and `made_receipts` (receipts made by this
-project) are ours; every other name goes to `datasets.load_dataset`.
+`sroie` (scanned receipts), `squad` (SQuAD 1.1, 2.0, XQuAD), `docvqa`, `mp_docvqa` (several pages), `ocr` (Textract's
+JSON, hOCR and ALTO with a file of questions) and `made_receipts` (receipts made by this project) are ours; every other
+name goes to `datasets.load_dataset`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 LOADERS = {
     "docvqa": ("hf_mbdc.loaders.docvqa", "DocVQA"),
     "made_receipts": ("hf_mbdc.loaders.made_receipts", "MadeReceipts"),
+    "mp_docvqa": ("hf_mbdc.loaders.mp_docvqa", "MPDocVQA"),
+    "ocr": ("hf_mbdc.loaders.ocr", "Ocr"),
     "squad": ("hf_mbdc.loaders.squad", "Squad"),
     "sroie": ("hf_mbdc.loaders.sroie", "Sroie"),
 }
@@ -58,7 +61,8 @@ def load_dataset(
     """Loads a data set by the loader `name`, or by `datasets.load_dataset` when none of ours has that name.
 
     Args:
-        name: `"sroie"`, `"squad"`, `"docvqa"`, `"made_receipts"`, or anything that `datasets.load_dataset` takes.
+        name: `"sroie"`, `"squad"`, `"docvqa"`, `"mp_docvqa"`, `"ocr"`, `"made_receipts"`, or anything that
+            `datasets.load_dataset` takes.
         data_dir: the folder of the raw files (for `squad` also a file).
         split: one split (`"train"`, `"test[:10%]"`) in place of all.
         streaming: rows are made while they are read, and nothing is cached.
@@ -123,7 +127,8 @@ def _load_elsewhere(name: str, data_dir: str | Path | None, **options: Any) -> A
 
     plain = name.casefold()
     near = min(LOADERS, key=lambda own: OSA.distance(plain, own))
-    if OSA.distance(plain, near) <= MISSPELT and not Path(name).exists():
+    # Of a short name two edits are most of it: 'oscar' is no slip of 'ocr'.
+    if OSA.distance(plain, near) <= min(MISSPELT, len(near) // 3) and not Path(name).exists():
         mend = f"Did you mean {near!r}? A set on the Hub is named with its owner, as in 'rajpurkar/squad'."
         raise DataError(f"There is no data set {name!r}", mend=mend)
     try:

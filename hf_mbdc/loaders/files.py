@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -92,14 +93,29 @@ def read_json(folder: Path, name: str) -> Any:
         raise DataError("Broken JSON: nested too deeply", path=name) from None
 
 
+def natural_key(name: str) -> list[tuple[bool, int, str]]:
+    """Sorts names by the numbers in them: page 2 before page 10.
+
+    Example:
+        >>> sorted(["p10.json", "p2.json"], key=natural_key)
+        ['p2.json', 'p10.json']
+    """
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return [(part[0] in "0123456789", int(part) if part[0] in "0123456789" else 0, part) for part in parts]
+
+
 def read_image(folder: Path, name: str) -> tuple[dict[str, Any], tuple[int, int]]:
     """An image as `datasets.Image` stores it (its bytes, and its base name as path), and its width and height."""
+    content = read_bytes(folder, name)
+    return {"path": PurePosixPath(name).name, "bytes": content}, image_size(content, name)
+
+
+def image_size(content: bytes, name: str) -> tuple[int, int]:
+    """Width and height of an encoded image; `DataError` if it is none."""
     from PIL import Image, UnidentifiedImageError
 
-    content = read_bytes(folder, name)
     try:
         with Image.open(BytesIO(content)) as image:
-            size = image.size
+            return image.size
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
         raise DataError("Not an image", path=name) from None
-    return {"path": PurePosixPath(name).name, "bytes": content}, size

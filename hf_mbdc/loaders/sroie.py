@@ -32,7 +32,7 @@ import datasets
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.loaders import files
 from hf_mbdc.loaders.builder import Document, DocumentBuilder, DocumentConfig, Finding
-from hf_mbdc.loaders.pages import Page, PixelBox, Word, clip, extent, make_page, split_line
+from hf_mbdc.loaders.pages import Page, PixelBox, Word, clip, describe_mends, extent, make_page, split_line
 from hf_mbdc.loaders.splits import group_tie, normalise_vendor, text_tie
 
 if TYPE_CHECKING:
@@ -224,9 +224,7 @@ def mend_boxes(corners: list[tuple[float, ...]], width: float, height: float) ->
         box = min(x1, x2, x3, x4), min(y1, y2, y3, y4), max(x1, x2, x3, x4), max(y1, y2, y3, y4)
         boxes.append(clip(box, width, height))
         outside += boxes[-1] != box
-    mends = [f"{inverted} inverted boxes were sorted"] if inverted else []
-    mends += [f"{outside} boxes reached outside the page and were clipped"] if outside else []
-    return boxes, "; ".join(mends)
+    return boxes, describe_mends(inverted, outside)
 
 
 def text_page(lines: list[list[Word]], path: str) -> Page:

@@ -135,7 +135,7 @@ def test_own_splits_keep_the_pages_of_a_document_and_equal_pages_together(folder
             "A path in the data leads out of the data set's folder (path '../secret.png').",
         ),
         (entry(2, ucsf_document_id="empty"), "The document has no words (path 'ocr_results/empty_1.json')."),
-        (entry(2, ucsf_document_id="flat"), "The page is 0.0 × 10.0 pixels (path 'ocr_results/flat_1.json')."),
+        (entry(2, ucsf_document_id="flat"), "The page is 0 × 10 (path 'ocr_results/flat_1.json', page 0)."),
         (
             entry(2, ucsf_document_id="other"),
             "The OCR file is in another format: KeyError('recognitionResults') (path 'ocr_results/other_1.json'). "
@@ -179,7 +179,9 @@ def test_streaming_warns_of_what_is_set_aside(folder, caplog):
 
 
 def test_wrong_folders(tmp_path):
-    with pytest.raises(DataError, match=r"The folder has no ocr_results/ in it .*Give a folder with question files"):
+    with pytest.raises(
+        DataError, match=r"The folder has no ocr_results/ in it, and no Parquet file .*Give a folder with"
+    ):
         load_dataset("docvqa", tmp_path)
     (tmp_path / "ocr_results").mkdir()
     with pytest.raises(DataError, match="The folder has no question file in it"):

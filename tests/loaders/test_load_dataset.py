@@ -11,7 +11,18 @@ import pytest
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.loaders import LOADERS, load_dataset, load_with_rejected
 
-MODULES = ("__init__", "docvqa", "pages", "receipt_writer", "splits", "squad", "sroie")
+MODULES = (
+    "__init__",
+    "docvqa",
+    "files",
+    "hocr",
+    "pages",
+    "questions",
+    "receipt_writer",
+    "splits",
+    "squad",
+    "sroie",
+)
 
 
 @pytest.mark.parametrize("load", [load_dataset, load_with_rejected])
@@ -31,7 +42,8 @@ def test_a_slip_names_the_nearest_loader(load, name, meant, monkeypatch):
     else:  # further away: it is asked for elsewhere first
         assert str(caught.value) == (
             f"There is no data set {name!r} that can be reached. Did you mean 'made_receipts'? Our loaders are docvqa, "
-            "made_receipts, squad, sroie; any other name is a set on the Hub (with its owner) or a folder. "
+            "made_receipts, mp_docvqa, ocr, squad, sroie; any other name is a set on the Hub (with its owner) "
+            "or a folder. "
             f"Dataset {name!r} doesn't exist on the Hub"
         )
 
@@ -47,7 +59,8 @@ def test_no_name(load, name):
         load(name)
     assert str(caught.value) == (
         f"A data set is named by text, not by {name!r}. "
-        "Name one of ours (docvqa, made_receipts, squad, sroie), a folder, or a set on the Hub with its owner."
+        "Name one of ours (docvqa, made_receipts, mp_docvqa, ocr, squad, sroie), a folder, "
+        "or a set on the Hub with its owner."
     )
 
 
@@ -67,6 +80,9 @@ def test_no_such_data_set(monkeypatch):
 
 
 def test_a_near_name_that_datasets_knows_is_no_slip(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("datasets.load_dataset", lambda name, **options: name)
+        assert load_dataset("oscar") == "oscar"  # two letters more than 'ocr', which is short
     monkeypatch.chdir(tmp_path)
     (tmp_path / "squads").mkdir()
     (tmp_path / "squads" / "train.csv").write_text("id,n\na,1\n")

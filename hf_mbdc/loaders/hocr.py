@@ -1,0 +1,160 @@
+"""hOCR: OCR results inside HTML (Tesseract, OCRopus, …), http://kba.github.io/hocr-spec/1.2/.
+
+Read are `ocr_page` (title: `bbox`, `image`), the lines in it (`ocr_line`, `ocrx_line`, `ocr_header`, `ocr_footer`,
+`ocr_caption`, `ocr_textfloat`) and their `ocrx_word`s. Pages come in the order of the file. A line without words is
+divided by its characters. Confidences are not used.
+
+Python's HTML parser reads it: files are often not well-formed XML, and it knows no DTD and no entities but HTML's own,
+so that nothing is fetched and nothing grows.
+"""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+from hf_mbdc.errors import DataError
+from hf_mbdc.loaders.pages import PixelBox, Sheet, Word, infer_lines
+
+PAGE, WORD = "ocr_page", "ocrx_word"
+LINES = frozenset(("ocr_line", "ocrx_line", "ocr_header", "ocr_footer", "ocr_caption", "ocr_textfloat"))
+VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"))
+NUMBER = r"\s+([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)"
+
+
+def read_hocr(text: str, path: str) -> list[Sheet]:
+    """The pages of a document.
+
+    Raises:
+        DataError: no page; a page or a word without `bbox`; text that is in no word or line; a file that ends early.
+    """
+    reader = _Reader(path)
+    reader.feed(text)
+    reader.close()
+    if any(role for _, role in reader.open):
+        raise DataError("The file ends inside a page", path=path)
+    if not reader.pages:
+        raise DataError("The file has no page (class 'ocr_page')", path=path)
+    return reader.pages
+
+
+def box_in(title: str) -> PixelBox | None:
+    """The box that a title names.
+
+    Example:
+        >>> box_in("bbox 121 157 243 183; x_wconf 96")
+        (121.0, 157.0, 243.0, 183.0)
+    """
+    found = re.search(rf"(?:^|;)\s*bbox{NUMBER * 4}", re.sub(r"\"[^\"]*\"", '""', title))  # names may hold anything
+    if found is None:
+        return None
+    try:
+        x0, y0, x1, y1 = map(float, found.groups())
+    except ValueError:
+        return None
+    return x0, y0, x1, y1
+
+
+def image_in(title: str) -> str:
+    """The image file that a title names; "" for none.
+
+    Example:
+        >>> image_in('image "scans/page0.png"; bbox 0 0 1240 1754; ppageno 0')
+        'scans/page0.png'
+    """
+    found = re.search(r"(?:^|;)\s*image\s+(?:\"([^\"]*)\"|([^;]*))", title)
+    return (found[1] or found[2] or "").strip() if found else ""
+
+
+class _Reader(HTMLParser):
+    """Collects `pages`; `open` are the elements that were not ended yet, each with its class of ours or ""."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.path = path
+        self.pages: list[Sheet] = []
+        self.open: list[tuple[str, str]] = []
+        self.line: list[Word] | None = None
+        self.line_box: PixelBox | None = None
+        self.word_box: PixelBox | None = None
+        self.text: list[str] = []  # of the word, or of the line outside its words
+        self.alone: list[Word] = []  # words of the page that are in no line
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in VOID:
+            return
+        given = dict(attrs)
+        role = self._role((given.get("class") or "").split())
+        title = given.get("title") or ""
+        self.open.append((tag, role))
+        if role == PAGE:
+            self.pages.append(Sheet([], self._box(title, "page"), image_in(title)))
+            self.alone = []
+        elif role in LINES:
+            self.line, self.line_box, self.text = [], box_in(title), []
+        elif role == WORD:
+            self._no_text_outside()
+            self.word_box, self.text = self._box(title, "word"), []
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in VOID or tag not in [name for name, _ in self.open]:
+            return
+        name, role = "", ""
+        while name != tag:
+            name, role = self.open.pop()
+            if role:
+                self._end(role)
+
+    def handle_data(self, data: str) -> None:
+        roles = {role for _, role in self.open}
+        if WORD in roles or roles & LINES:
+            self.text.append(data)
+        elif PAGE in roles and data.strip():
+            raise self._error(f"The page has text outside its lines and words: {data.strip()[:40]!r}")
+
+    def _role(self, classes: list[str]) -> str:
+        roles = {role for _, role in self.open}
+        role = next((name for name in classes if name in LINES or name in (PAGE, WORD)), "")
+        if role == PAGE and PAGE in roles:
+            raise self._error("A page is inside another one")
+        if (role == WORD and WORD in roles) or (role in LINES and roles & LINES):
+            return ""  # inside one of its kind it is a part of it
+        if role in (WORD, *LINES) and PAGE not in roles:
+            raise self._error("A word or line is on no page (class 'ocr_page')")
+        return role
+
+    def _end(self, role: str) -> None:
+        if role == WORD:
+            text, box = "".join(self.text), self.word_box
+            self.text, self.word_box = [], None
+            if text.strip() and box is not None:
+                (self.alone if self.line is None else self.line).append((text, box))
+        elif role in LINES:
+            self._end_line()
+        elif role == PAGE:
+            self.pages[-1].lines.extend(infer_lines(self.alone))
+
+    def _end_line(self) -> None:
+        words, text = self.line or [], "".join(self.text).strip()
+        if text and not words:
+            if self.line_box is None:
+                raise self._error(f"The line {text[:40]!r} has no bbox")
+            words = [(text, self.line_box)]
+        elif text:
+            self._no_text_outside()
+        self.pages[-1].lines.append(words)
+        self.line, self.text = None, []
+
+    def _no_text_outside(self) -> None:
+        text = "".join(self.text).strip()
+        if text:
+            raise self._error(f"The line has text outside its words: {text[:40]!r}")
+
+    def _box(self, title: str, what: str) -> PixelBox:
+        box = box_in(title)
+        if box is None:
+            raise self._error(f"A {what} has no bbox of four numbers: title {title[:60]!r}")
+        return box
+
+    def _error(self, what: str) -> DataError:
+        return DataError(what, path=self.path, line=self.getpos()[0])
