@@ -6,11 +6,13 @@ the box of each word.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tokenizers import Regex, Tokenizer, pre_tokenizers
 from transformers import (
     AutoConfig,
     AutoModelForDocumentQuestionAnswering,
@@ -32,6 +34,15 @@ NEEDS_IMAGES = ("layoutlmv2", "layoutxlm", "udop", "donut-swin", "vision-encoder
 # Types whose first position is pad_token_id + 1, so that `max_position_embeddings` is more than fits.
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "layoutlmv3", "lilt")
 MAX_ANSWER_TOKENS = 80
+READS_BOTH_WAYS = "Name a checkpoint of the BERT or LayoutLM kind, or layout_span."
+# What becomes a piece of its own, with the mark of a space before it (▁, and Ġ where bytes stand for themselves).
+BORDERS = (
+    r"▁?(?:\p{Latin}[\p{Latin}\p{M}]*|\p{Cyrillic}[\p{Cyrillic}\p{M}]*|\p{Greek}[\p{Greek}\p{M}]*"
+    r"|[\p{L}\p{M}&&[^\p{Latin}\p{Cyrillic}\p{Greek}]]+"
+    r"|\p{N}+(?:[.,/:]\p{N}+)*|[^\s▁])|▁"
+)
+SPACE = re.compile(r"\s")
+BYTE_BORDERS = r"Ġ?[!-/:-@\[-`{-~]"
 NO_BOX, SEPARATOR_BOX = [0, 0, 0, 0], [1000, 1000, 1000, 1000]  # of special tokens, where the tokenizer names none
 
 
@@ -59,17 +70,15 @@ def load_checkpoint(name: str) -> Target:
             model=name,
             mend="Name layout_span, a folder written by save_pretrained, or a model of the Hub that can be reached.",
         ) from error
-    if not tokenizer.is_fast:
-        raise TrainingError("The tokenizer gives no offsets", model=name, mend="Save the model with a fast tokenizer.")
-    first = _text_reader(tokenizer)("a", "b")["input_ids"][0]
-    if tokenizer.pad_token_id is None or first != tokenizer.cls_token_id or config.model_type in _one_way_types():
+    if config.model_type in _one_way_types():
         raise TrainingError(
             "The model does not read both ways from a first [CLS] token, which stands for 'no answer'",
             model=name,
             model_type=config.model_type,
-            mend="Name a checkpoint of the BERT or LayoutLM kind, or layout_span.",
+            mend=READS_BOTH_WAYS,
         )
-    return Target(model, CheckpointEncoder(config, tokenizer))
+    boxes = config.model_type in READS_BOXES
+    return Target(model, CheckpointEncoder(tokenizer, max_length=_positions(config), boxes=boxes))
 
 
 def _one_way_types() -> set[str]:
@@ -84,31 +93,57 @@ def _one_way_types() -> set[str]:
 
 @dataclass(frozen=True)
 class _Document:
-    context: str
+    """`text`: the context with a plain space for every space and line break, which are nothing to LayoutLM's words and
+    no word border to some tokenizers. `ink` (characters + 1,): of each character the next one that is no space.
+    """
+
+    text: str
+    ink: np.ndarray
     words: np.ndarray
     boxes: np.ndarray
 
 
 class CheckpointEncoder:
-    """Windows of question and document by the checkpoint's own tokenizer; with `bbox` for the types that read boxes."""
+    """Windows of question and document by the checkpoint's own tokenizer; with `bbox` for the types that read boxes.
+
+    The tokenizer is read with token borders between words, numbers, punctuation and scripts, where answers begin and
+    end, see `_with_borders`. Its vocabulary and the tokenizer that is saved with the model are its own.
+
+    Args:
+        tokenizer: a fast one, whose pairs begin with its CLS token.
+        max_length: tokens of a window, at most 512 and what the tokenizer says.
+        boxes: whether the model reads the box of each token.
+
+    Raises:
+        TrainingError: the tokenizer gives no offsets, cannot pad, or does not begin with CLS.
+    """
 
     shares_documents = False
 
-    def __init__(self, config: PretrainedConfig, tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(self, tokenizer: Any, *, max_length: int = 512, boxes: bool = False) -> None:
+        name = getattr(tokenizer, "name_or_path", None) or type(tokenizer).__name__
+        if not tokenizer.is_fast:
+            raise TrainingError("The tokenizer gives no offsets", model=name, mend="Take the fast one of the model.")
         self.tokenizer = tokenizer
         self.reader = _text_reader(tokenizer)
-        self.max_length = min(512, tokenizer.model_max_length, _positions(config))
+        if tokenizer.pad_token_id is None or self.reader("a", "b")["input_ids"][0] != tokenizer.cls_token_id:
+            what = "The tokenizer does not pad, or begin with a [CLS] token, which stands for 'no answer'"
+            raise TrainingError(what, model=name, mend=READS_BOTH_WAYS)
+        self.max_length = min(512, tokenizer.model_max_length, max_length)
         self.max_answer_tokens = min(MAX_ANSWER_TOKENS, self.max_length // 4)
         self.padding: dict[str, int] = {"input_ids": tokenizer.pad_token_id, "attention_mask": 0}
         if "token_type_ids" in self.reader.model_input_names:
             self.padding["token_type_ids"] = tokenizer.pad_token_type_id
-        if config.model_type in READS_BOXES:
+        if boxes:
             self.padding["bbox"] = 0
         self.separator_box = getattr(tokenizer, "sep_token_box", SEPARATOR_BOX)
 
     def encode_document(self, context: str, words: np.ndarray, boxes: np.ndarray) -> _Document:
         """See `hf_mbdc.targets.encoding.Encoder`."""
-        return _Document(context, words, boxes)
+        text = SPACE.sub(" ", context)
+        inked = np.array([character != " " for character in text] + [True])
+        places = np.where(inked, np.arange(len(inked)), len(text))
+        return _Document(text, np.minimum.accumulate(places[::-1])[::-1], words, boxes)
 
     def encode(self, question: str, document: _Document) -> list[Window]:
         """See `hf_mbdc.targets.encoding.Encoder`."""
@@ -116,7 +151,7 @@ class CheckpointEncoder:
         overlap = self.max_answer_tokens + (self.max_length - length) // 8
         encoded = self.reader(
             question,
-            document.context,
+            document.text,
             truncation="only_second",
             max_length=self.max_length,
             stride=overlap,
@@ -157,27 +192,39 @@ class CheckpointEncoder:
 
 def _without_leading_space(ranges: np.ndarray, document: _Document) -> np.ndarray:
     """Tokenizers of the Metaspace kind (DeBERTa v2, XLM-R) count the space before a word as part of its first token."""
-    for i in np.flatnonzero(ranges[:, 0] >= 0):
-        text = document.context[ranges[i, 0] : ranges[i, 1]]
-        if text.strip():  # a token of space alone stays where it is
-            ranges[i, 0] += len(text) - len(text.lstrip())
-    return ranges
+    start, end = ranges.T
+    ink = document.ink[np.maximum(start, 0)]
+    # A token of space alone stays where it is.
+    return np.stack([np.where((start >= 0) & (ink < end), ink, start), end], axis=1)
 
 
 def _text_reader(tokenizer: Any) -> PreTrainedTokenizerFast:
-    """The tokenizer, or for one of the LayoutLM types, which take lists of words with boxes, the one inside it.
+    """The tokenizer with more borders between tokens, and of a LayoutLM type, which takes words, the text one inside.
 
     Word lists would lose the characters between words, so that offsets could not be those of `context`.
     """
-    if not hasattr(tokenizer, "sep_token_box"):
-        return tokenizer
     names = [name for name in tokenizer.model_input_names if name != "bbox"]
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer.backend_tokenizer,
+        tokenizer_object=_with_borders(tokenizer.backend_tokenizer),
         model_max_length=tokenizer.model_max_length,
         model_input_names=names,
+        padding_side=tokenizer.padding_side,
         **tokenizer.special_tokens_map,
     )
+
+
+def _with_borders(backend: Tokenizer) -> Tokenizer:
+    """A copy that puts a border wherever the kind of character changes, so that `RM9.00` is never one token.
+
+    It depends on the text alone. The borders come behind the tokenizer's own (put before, each piece would get the
+    mark of a new word), and mostly stand already: BERT splits off punctuation, GPT-2's bytes also numbers.
+    """
+    copy = Tokenizer.from_str(backend.to_str())
+    own = copy.pre_tokenizer
+    bytewise = own is not None and b'"ByteLevel"' in own.__getstate__()
+    borders = pre_tokenizers.Split(Regex(BYTE_BORDERS if bytewise else BORDERS), "isolated")
+    copy.pre_tokenizer = borders if own is None else pre_tokenizers.Sequence([own, borders])
+    return copy
 
 
 def _positions(config: PretrainedConfig) -> int:

@@ -30,29 +30,75 @@ class Prediction:
     candidate_scores: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class RowScores:
+    """What a prediction is made of, of a row or of some of its windows; log-probabilities among those windows.
+
+    Args:
+        best: of the most probable span, or of a window's null token where that is the best of them.
+        span: characters of that span.
+        null: of "no answer".
+        candidates: (k,) of the row's candidates, −inf for those that are not in these windows.
+        total: log Σ exp of all scores of these windows, see `SpanScores`.
+    """
+
+    best: float
+    span: tuple[int, int]
+    null: float
+    candidates: np.ndarray
+    total: float
+
+
 def decode(scores: SpanScores, batch: Batch, rows: Sequence[EncodedRow]) -> list[Prediction]:
     """Best span of each row over all its windows; "no answer" where that is more probable than any span.
 
     Args:
         scores, batch: of `rows`, with the rows' `candidates` as the batch's spans.
     """
+    return [predict_row([part]) for part in row_scores(scores, batch, rows)]
+
+
+def row_scores(scores: SpanScores, batch: Batch, rows: Sequence[EncodedRow]) -> list[RowScores]:
+    """The best span, and the scores of "no answer" and candidates, of each row. Arguments as `decode`."""
     width = scores.spans.shape[2]
-    # A window's null token may be the best of it: then all null tokens together are better still, and win below.
+    # A window's null token may be the best of it: then all null tokens together are better still, and win at the end.
     best, place = (x.cpu().numpy() for x in scores.spans.flatten(1).max(1))
-    null = scores.null.cpu().numpy()
+    null, total = scores.null.cpu().numpy(), scores.total.cpu().numpy()
     window, start, end = batch.spans.unbind(1)
-    candidates = scores.spans[window, start, end - start].cpu().numpy()
-    predictions, first_window, first_span = [], 0, 0
-    for row, null_score in zip(rows, null, strict=True):
+    scored = scores.spans[window, start, end - start].cpu().numpy()
+    found, first_window, first_span = [], 0, 0
+    for number, row in enumerate(rows):
         w = first_window + int(np.argmax(best[first_window : first_window + len(row.windows)]))
         offsets = row.windows[w - first_window].offsets
         i, d = divmod(int(place[w]), width)
-        answered = best[w] > null_score
-        span = (int(offsets[i, 0]), int(offsets[i + d, 1])) if answered else (-1, -1)
         fits = row.candidates[:, 0] >= 0
-        candidate_scores = np.full(len(fits), -np.inf)
-        candidate_scores[fits] = candidates[first_span : first_span + fits.sum()]
-        score = float(best[w] if answered else null_score)
-        predictions.append(Prediction(*span, score, float(null_score), tuple(candidate_scores.tolist())))
+        candidates = np.full(len(fits), -np.inf)
+        candidates[fits] = scored[first_span : first_span + fits.sum()]
+        span = int(offsets[i, 0]), int(offsets[i + d, 1])
+        found.append(RowScores(float(best[w]), span, float(null[number]), candidates, float(total[number])))
         first_window, first_span = first_window + len(row.windows), first_span + int(fits.sum())
-    return predictions
+    return found
+
+
+def predict_row(parts: Sequence[RowScores]) -> Prediction:
+    """The prediction of a row from the scores of its parts, in the order of its windows, normalised over all of them.
+
+    Example:
+        >>> import math
+        >>> spans = {(0, 1): 0.5, (4, 5): 0.9}
+        >>> halves = [RowScores(math.log(p), s, math.log(1 - p), np.zeros(0), 0.0) for s, p in spans.items()]
+        >>> answer = predict_row(halves)
+        >>> answer.start, round(math.exp(answer.score), 2), round(math.exp(answer.null_score), 2)
+        (4, 0.45, 0.3)
+    """
+    shifts = [0.0]
+    if len(parts) > 1:
+        totals = np.array([part.total for part in parts])
+        shifts = (totals - np.logaddexp.reduce(totals)).tolist()
+    pairs = list(zip(parts, shifts, strict=True))
+    best, span = max(((part.best + shift, part.span) for part, shift in pairs), key=lambda pair: pair[0])
+    null = float(np.logaddexp.reduce([part.null + shift for part, shift in pairs]))
+    candidates = np.max([part.candidates + shift for part, shift in pairs], axis=0).tolist()
+    if best > null:
+        return Prediction(*span, best, null, tuple(candidates))
+    return Prediction(-1, -1, null, null, tuple(candidates))

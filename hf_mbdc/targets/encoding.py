@@ -49,6 +49,7 @@ class EncodedRow:
         answer: (m, 3) the row's answer span; one row per window (the null tokens) where the row is unanswerable; empty
             where nothing can be learned from the row, see `left_out`.
         left_out: why the row cannot be trained on: "absent" (answer not located) or "too long"; None otherwise.
+        widened: whether the tokens of `answer` cover more characters than the answer: it begins or ends inside a token.
     """
 
     id: str
@@ -58,6 +59,7 @@ class EncodedRow:
     answer: np.ndarray
     unanswerable: bool = False
     left_out: str | None = None
+    widened: bool = False
 
     @property
     def length(self) -> int:
@@ -134,7 +136,12 @@ def _encode_row(
     spans = [(c["start"], c["end"]) for c in row.get("candidates") or []]
     candidates = locate_spans(windows, spans, encoder.max_answer_tokens)
     unanswerable, answer, left_out = _label(row, windows, encoder.max_answer_tokens)
-    return EncodedRow(row["id"], number, tuple(windows), candidates, answer, unanswerable, left_out)
+    widened = bool(
+        len(answer)
+        and not unanswerable
+        and covered_spans(windows, answer).tolist() != [[row["answer_start"], row["answer_end"]]]
+    )
+    return EncodedRow(row["id"], number, tuple(windows), candidates, answer, unanswerable, left_out, widened)
 
 
 def _read_boxes(row: Mapping[str, Any]) -> np.ndarray:
@@ -230,7 +237,11 @@ def pad(arrays: Sequence[np.ndarray], value: int) -> np.ndarray:
 
 
 def locate_spans(windows: Sequence[Window], spans: Sequence[tuple[int, int]], max_answer_tokens: int) -> np.ndarray:
-    """Character spans → (k, 3) `window, start, end` of the tokens that they touch; −1 where no window can score one."""
+    """Character spans → (k, 3) `window, start, end` of the tokens that hold them; −1 where no window can score one.
+
+    A span that begins or ends inside a token gets the whole token. Where tokens overlap (one character in several
+    tokens, or a token with a part of two), the token that begins, or ends, where the span does is taken.
+    """
     found = np.full((len(spans), 3), -1, dtype=np.int64)
     if not len(spans):
         return found
@@ -242,11 +253,39 @@ def locate_spans(windows: Sequence[Window], spans: Sequence[tuple[int, int]], ma
         if not len(positions):
             continue
         offsets = window.offsets[positions]
-        first = np.searchsorted(offsets[:, 1], starts, side="right")
-        last = np.searchsorted(offsets[:, 0], ends, side="left") - 1
+        first, last = _held_by(offsets, starts, ends)
         inside = (first <= last) & (last - first < max_answer_tokens)
         inside &= (starts >= offsets[0, 0]) & (ends <= offsets[-1, 1])
         owned = window.starts[positions[np.minimum(first, len(positions) - 1)]]
         take = inside & owned & (found[:, 0] < 0)
         found[take] = np.stack([np.full(take.sum(), w), positions[first[take]], positions[last[take]]], axis=1)
     return found
+
+
+def _held_by(offsets: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and last token of each span; first > last where there is none."""
+    begin, end = offsets.T
+    first, last = np.searchsorted(end, starts, side="right"), np.searchsorted(begin, ends, side="left") - 1
+    exact_first, exact_last = np.searchsorted(begin, starts, side="left"), np.searchsorted(end, ends, side="right") - 1
+    first_fits = begin[np.minimum(exact_first, len(begin) - 1)] == starts
+    last_fits = (exact_last >= 0) & (end[exact_last] == ends)
+    # Never crossed: two tokens that hold parts of one character each are both of its span.
+    uncrossed = np.where(first_fits, exact_first, first) <= np.where(last_fits, exact_last, last)
+    first = np.where(first_fits & uncrossed, exact_first, first)
+    return first, np.where(last_fits & uncrossed, exact_last, last)
+
+
+def covered_spans(windows: Sequence[Window], located: np.ndarray) -> np.ndarray:
+    """(k, 3) of `locate_spans` → (k, 2) character ranges that those tokens cover: what decoding them gives; −1 for −1.
+
+    Example:
+        >>> window = Window({}, np.array([[-1, -1], [0, 5], [6, 10]]), np.array([False, True, True]))
+        >>> covered_spans([window], locate_spans([window], [(6, 9)], 4)).tolist()
+        [[6, 10]]
+    """
+    covered = np.full((len(located), 2), -1, dtype=np.int64)
+    for place, (window, first, last) in zip(covered, located, strict=True):
+        if window >= 0 and first > 0:  # 0 is the null token
+            offsets = windows[window].offsets
+            place[:] = offsets[first, 0], offsets[last, 1]
+    return covered

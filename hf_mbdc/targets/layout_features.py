@@ -15,29 +15,58 @@ from hf_mbdc.targets.encoding import Window, make_windows, pad
 if TYPE_CHECKING:
     from hf_mbdc.targets.layout_span import LayoutSpanConfig
 
-# Letters are everything that is neither space, digit nor punctuation, so that combining marks stay with their base.
-_PUNCTUATION = r"!-/:-@\[-`{-~\u00a1-\u00bf\u2000-\u206f\u20a0-\u20cf\u3000-\u303f\uff01-\uff0f\uff1a-\uff20\ufeff"
-# Scripts that write no space between words (or glue particles to them, Hangul): one token per character there, or no
-# token border would be where an answer ends.
+# Borders of tokens are where an answer may begin and end. They depend on the text alone: tokens that are cut where the
+# answer is would tell the model where it is.
+_PUNCTUATION = (
+    r"!-/:-@\[-`{-~\u00a1-\u00bf\u00d7\u00f7\u055a-\u055f\u0589\u058a\u05be\u05c0\u05c3\u05f3\u05f4"
+    r"\u060c\u060d\u061b\u061d-\u061f\u066a-\u066d\u06d4\u0964\u0965\u0970\u0df4\u0e3f\u0e4f\u0e5a\u0e5b\u104a-\u104f"
+    r"\u1361-\u1368\u17d4-\u17db\u2000-\u206f\u20a0-\u20cf\u2190-\u2bff\u2e00-\u2e7f\u3000-\u303f\u30fb"
+    r"\ufe10-\ufe1f\ufe30-\ufe6f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\ufeff\ufffc\ufffd"
+    r"\U0001f000-\U0001faff"
+)
+# Scripts that write no space between words (or glue particles to them, Hangul): one token per character there.
 _UNSPACED = (
-    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff"  # Thai, Lao, Burmese, Khmer, Jamo
-    r"\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"  # kana, Hangul, ideographs
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff"  # Thai … Khmer, jamo
+    r"\u3040-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"  # kana, Hangul, ideographs
+    r"\uff66-\uffdc\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
-_TOKEN = re.compile(
-    rf"\d+(?:[.,/:\-]\d+)*|[{_UNSPACED}]|[^\s\d{_PUNCTUATION}{_UNSPACED}]+|\S",
+# A character there is one with the vowels and tones that hang on it, or a syllable written as jamo (NFD).
+_HANGING = (
+    r"\u0300-\u036f\u0e31\u0e33-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb3-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u1056-\u1060\u1062-\u1064"
+    r"\u1067-\u106d\u1071-\u1074\u1082-\u108d\u108f\u109a-\u109d\u17b4-\u17d3\u17dd\u3099\u309a\uff9e\uff9f\ufe00-\ufe0f"
 )
+_JAMO = r"[\u1100-\u115f\ua960-\ua97f]+[\u1160-\u11a7\ud7b0-\ud7c6]*[\u11a8-\u11ff\ud7cb-\ud7fb]*"
+# Letters are everything else, so that combining marks stay with their base; a run of them ends where the script does.
+_LETTER = rf"[^\s\d{_PUNCTUATION}{_UNSPACED}]"
+_SCRIPTS = (
+    r"\u0000-\u036f\u1d00-\u1eff\ua720-\ua7ff\uff21-\uff5a",  # Latin
+    r"\u0300-\u036f\u0370-\u03ff\u1f00-\u1fff",  # Greek
+    r"\u0300-\u036f\u0400-\u052f\ua640-\ua69f",  # Cyrillic
+    r"\u0000-\U0010ffff",
+)
+# Nor does a capital follow a small letter in one token (`TaxInvoice`: OCR loses spaces).
+_GLUED = r"(?<=[a-zß-öø-ÿа-яё])[A-ZÀ-ÖØ-ÞА-ЯЁ]"
+_LETTERS = "|".join(rf"(?=[{script}]){_LETTER}(?:(?!{_GLUED})(?=[{script}]){_LETTER})*" for script in _SCRIPTS)
+# Arabic writes "and", and before an article "so, in, for, like", as the first letter of the next word.
+_PROCLITIC = rf"\u0648(?={_LETTER}{{3}})|[\u0641\u0628\u0644\u0643](?=\u0627\u0644)"
+# `-` is part of a date only: elsewhere it stands between two numbers, `001-2018/02/22`, `1914-1918`.
+_NUMBER = r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(?![\d]|[.,:/]\d)|\d+(?:[.,/:]\d+)*"
+_TOKEN = re.compile(rf"{_NUMBER}|{_JAMO}|[{_UNSPACED}][{_HANGING}]*|{_PROCLITIC}|{_LETTERS}|\S")
 NULL_TOKEN, NUMBER = "[NULL]", "[NUMBER]"  # no token of a text, where brackets stand alone
 
 
 def tokenize(text: str) -> tuple[list[str], np.ndarray]:
-    """Cuts text into runs of letters, numbers with inner `. , / : -`, and single punctuation.
+    """Cuts text into runs of letters of one script, characters where a script has no spaces, numbers with inner
+    `. , / :`, dates, and single punctuation.
 
     Returns:
         the tokens, and their (tokens, 2) character ranges.
 
     Example:
-        >>> tokenize("RM9.00 DATE:25/12/2018")[0]
-        ['RM', '9.00', 'DATE', ':', '25/12/2018']
+        >>> tokenize("RM9.00 DATE:25-12-2018")[0]
+        ['RM', '9.00', 'DATE', ':', '25-12-2018']
+        >>> tokenize("3월에 서울")[0]
+        ['3', '월', '에', '서', '울']
     """
     matches = list(_TOKEN.finditer(text))
     return [m.group() for m in matches], np.array([m.span() for m in matches], dtype=np.int64).reshape(-1, 2)

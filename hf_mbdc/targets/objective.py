@@ -26,10 +26,12 @@ class SpanScores:
         spans: (windows, n, d) of the span from position i to i + d; −inf where there is none. The null token of a
             window is `spans[window, 0, 0]`.
         null: (rows,) of "no answer", the null tokens of all windows of a row together.
+        total: (rows,) what was taken off the scores of each row so that its probabilities add up to one.
     """
 
     spans: Tensor
     null: Tensor
+    total: Tensor
 
 
 def span_scores(start_logits: Tensor, end_logits: Tensor, batch: Batch, max_answer_tokens: int) -> SpanScores:
@@ -49,7 +51,7 @@ def span_scores(start_logits: Tensor, end_logits: Tensor, batch: Batch, max_answ
     )
     rows = len(batch.unanswerable)
     total = group_logsumexp(torch.logsumexp(scores.flatten(1), 1), batch.row, rows)
-    return SpanScores(scores - total[batch.row][:, None, None], group_logsumexp(null, batch.row, rows) - total)
+    return SpanScores(scores - total[batch.row][:, None, None], group_logsumexp(null, batch.row, rows) - total, total)
 
 
 def group_logsumexp(values: Tensor, group: Tensor, groups: int) -> Tensor:
