@@ -110,6 +110,7 @@ class SplitRecord:
     rows: int
     content_hash: str
     documents: int | None = None  # different values of `document_id`; None where the rows have no such column
+    since: str | None = None  # version whose rows these still are; columns that came or went do not count
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ class Iteration:
     recipe: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)  # reason → rows under rejected/, inherited ones included
+    restores: ParentRecord | None = None  # of a rollback: the revision whose content is back
+    merged_from: ParentRecord | None = None  # where the change was made, when it was merged onto a newer parent
     created_at: str = ""  # ISO 8601, UTC
     format: int = FORMAT
     sha: str | None = None  # of the commit; known only afterwards, so not part of the manifest
@@ -149,6 +152,16 @@ class Iteration:
     def branch(self) -> str:
         """Where the commit lies: `main`, or a branch of its own for a refused candidate."""
         return f"{CANDIDATES}/{self.content_hash[:SHORT_HASH]}" if self.decision.refused else "main"
+
+    @property
+    def series(self) -> str | None:
+        """The version since which the evaluation rows are the same: scores of one series can be compared.
+
+        None where no evaluation split is named, or the record is older than this field.
+        """
+        plan = self.recipe.get("evaluation") or {}
+        split = self.splits.get(self.evidence.split if self.evidence else str(plan.get("split")))
+        return split.since if split else None
 
     def to_json(self) -> str:
         """The manifest's text: sorted keys, so that equal iterations give equal bytes."""
