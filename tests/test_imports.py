@@ -26,6 +26,7 @@ ALLOWED = {
     "training": BASE
     | {"transforms", "metrics", "approaches", "targets", "revisions"},  # content hashes, as keys of its cache
     "loaders": BASE | {"transforms"},
+    "writers": BASE | {"transforms", "approaches"},  # the names of the columns that an approach adds
     "generation": BASE,
     "synthesis": BASE | {"transforms", "approaches", "targets", "training", "generation"},
     "revisions": BASE,
