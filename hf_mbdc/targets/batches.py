@@ -41,20 +41,21 @@ class Batch:
         return Batch({name: value.to(device) for name, value in self.inputs.items()}, **moved)
 
 
-def collate(rows: Sequence[EncodedRow], spans: Sequence[np.ndarray], encoder: Encoder) -> Batch:
+def collate(rows: Sequence[EncodedRow], spans: Sequence[np.ndarray], encoder: Encoder | None) -> Batch:
     """Puts the windows of `rows` into one batch.
 
     Args:
         rows: n encoded rows.
         spans: of each row a (k, 3) array `window, start, end` of spans to be scored; a `window` of −1 is left out.
-        encoder: of the rows.
+        encoder: of the rows; None where the model's outputs are there already, and need no inputs.
     """
     windows = [window for row in rows for window in row.windows]
     counts = [len(row.windows) for row in rows]
     first_window = np.cumsum([0, *counts[:-1]])
     located = [s[s[:, 0] >= 0] + [f, 0, 0] for s, f in zip(spans, first_window, strict=True)]
+    inputs = encoder.collate(windows) if encoder else {}
     return Batch(
-        inputs={name: torch.from_numpy(values) for name, values in encoder.collate(windows).items()},
+        inputs={name: torch.from_numpy(values) for name, values in inputs.items()},
         starts=torch.from_numpy(pad([window.starts for window in windows], False)),
         ends=torch.from_numpy(pad([window.offsets[:, 0] for window in windows], -1) >= 0),
         row=torch.from_numpy(np.repeat(np.arange(len(rows)), counts)),
