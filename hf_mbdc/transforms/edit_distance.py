@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
-from hf_mbdc.transforms.text import continues_cluster
+from hf_mbdc.transforms.characters import continues_cluster, is_unspaced
 
 
 @dataclass(frozen=True)
@@ -115,24 +115,4 @@ def is_word_boundary(text: str, position: int) -> bool:
         return not (left.isdigit() and right.isdigit())
     if not (right.isalpha() and (left.isalpha() or continues_cluster(left))):
         return True
-    return _is_unspaced(left) or _is_unspaced(right)
-
-
-# First and last character of the blocks whose scripts write words without spaces, or hang particles on them.
-_UNSPACED = (
-    ("\u0e00", "\u0eff"),  # Thai, Lao
-    ("\u0f00", "\u0fff"),  # Tibetan
-    ("\u1000", "\u109f"),  # Burmese
-    ("\u1100", "\u11ff"),  # Hangul jamo
-    ("\u1780", "\u17ff"),  # Khmer
-    ("\u3000", "\u9fff"),  # Kana, Bopomofo, compatibility jamo, Han
-    ("\ua960", "\ua97f"),  # Hangul jamo
-    ("\uac00", "\ud7ff"),  # Hangul syllables, jamo
-    ("\uf900", "\ufaff"),  # Han
-    ("\uff66", "\uffdc"),  # half-width Kana and Hangul
-    ("\U00020000", "\U0003ffff"),  # Han
-)
-
-
-def _is_unspaced(character: str) -> bool:
-    return character >= "\u0e00" and any(first <= character <= last for first, last in _UNSPACED)
+    return is_unspaced(left) or is_unspaced(right)

@@ -8,15 +8,17 @@ The steps go from sure to unsure; a later one runs only when the ones before it 
    a version is no number, so that "2016" is in "12.05.2016". A minus sign is part of its number: "9.00" is not in
    "-9.00" or "-RM9.00". A hyphen is none: behind a letter, digit or full stop ("X-9", "5-9", "NO.-9"), or before
    several numbers joined by hyphens, slashes or colons (dates, telephone numbers).
-2. **Another spacing or punctuation** (`text.squeeze`), or for an amount **the same number written another way**
-   ("RM 1,234.50" for "1234.5").
-3. **The nearest text** by Levenshtein distance of the folded texts, at most `max_distance` × (length − 4), so that an
-   answer below eight characters is never taken for another one. Of the digits of its numbers half as many may
-   differ, and none where they are most of the answer: another digit is another amount, date or house.
+2. **Another way of writing**: other spaces or punctuation (`text.squeeze`), the same amount ("RM 1,234.50" for
+   "1234.5") or the same day ("20180304" for "04/03/2018", `dates`).
+3. **The nearest text** by Levenshtein distance of the folded texts (`search`), Hangul by its jamo. An answer of n
+   characters may differ in `max_distance` × (n − 3.5) of them, so that the shortest answers are never taken for others.
+   Misreading is spread over an answer, so that a word of it that is not there at all counts half as much again. Of the
+   digits no more may differ than of the letters, and none where they are most of the answer.
+   Where nothing is near, an answer may stand in two parts with the lines of another column in between (`interrupted`).
 
 Scores: 1.0 when the characters of the document are the answer's, but for the amount of whitespace and for what Unicode
 calls canonically equal; otherwise 0.99 × (1 − Levenshtein distance / length of the longer), both folded. So a
-difference in nothing but case scores 0.99.
+difference in nothing but case scores 0.99. `scripts/eval_threshold.py` draws what each `max_distance` finds.
 """
 
 from __future__ import annotations
@@ -26,25 +28,33 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property, partial
+from functools import cached_property
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from hf_mbdc.transforms.edit_distance import is_word_boundary, nearest
-from hf_mbdc.transforms.text import FoldedText, fold, plain, squeeze
+from hf_mbdc.transforms.characters import code_points, cuts
+from hf_mbdc.transforms.dates import WrittenDate, find_dates, same_dates
+from hf_mbdc.transforms.edit_distance import is_word_boundary
+from hf_mbdc.transforms.interrupted import nearest_in_two
+from hf_mbdc.transforms.numbers import (
+    amount_value,
+    cuts_number,
+    digits_agree,
+    find_numbers,
+    find_signs,
+    is_amount,
+    is_negative,
+)
+from hf_mbdc.transforms.search import SearchIndex, lost_characters
+from hf_mbdc.transforms.text import FoldedText, fold, has_hangul, jamo, plain, squeeze, squeezed
 
 BEST_INEXACT = 0.99  # the score of a text that differs in nothing but what folding takes away
 SCORE_MARGIN = 0.05  # an unsure occurrence this much worse than the best one is another text
+MAX_DISTANCE = 0.35
+_FREE = 3.5  # characters of an answer that must not differ at all
+_MOST_LOST = 8  # what words that are not there may count more: a long answer may repeat a part of itself
 _SURE_LENGTH = 8  # squeezed characters from which a hit inside a word is no accident
-_WORD = re.compile(r"\w+")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}|\d+(?:[.,]\d+)?")
-_CURRENCY = r"(?:[a-z]{0,2}[$€£¥₩₫₹]|rm|rp|myr|sgd|usd|eur|gbp|jpy|krw|cny|idr|vnd|thb|chf)"
-_AMOUNT = re.compile(rf"(-?){_CURRENCY}?\s?(-?)(\d+(?:[.,]\d+)*)\s?{_CURRENCY}?")
-# No en dash: " –1995" is the rest of a range.
-_NEGATIVE = re.compile(
-    rf"(?<![^\s(\[{{|:;,=*\"'“‘]){_CURRENCY}?([-−－﹣])(?:{_CURRENCY}\s?)?(?!\d[\d.,]*[-/:]\d)(\d+(?:[.,]\d+)*)", re.I
-)
 
 
 @dataclass(frozen=True)
@@ -77,24 +87,35 @@ class SearchText:
 
     @cached_property
     def signs(self) -> dict[int, int]:
-        """Every place behind a minus sign up to the first digit of its number → the place of the sign."""
-        negative = [match for match in _NEGATIVE.finditer(self.context) if number_value(match[2]) is not None]
-        return {place: m.start(1) for m in negative for place in range(m.end(1), m.start(2) + 1)}
+        return find_signs(self.context)
 
     @cached_property
     def numbers(self) -> dict[Decimal, list[tuple[int, int]]]:
-        """Every number of the context with its ranges, in order; a sign belongs to it."""
-        found: dict[Decimal, list[tuple[int, int]]] = {}
-        for match in _NUMBER.finditer(self.folded.text):
-            value = number_value(match.group())
-            if value is not None:
-                start, end = self.folded.original(*match.span())
-                sign = self.signs.get(start)
-                found.setdefault(value if sign is None else -value, []).append((start if sign is None else sign, end))
-        return found
+        return find_numbers(self.folded, self.signs)
+
+    @cached_property
+    def dates(self) -> list[WrittenDate]:
+        return find_dates(self.folded.text)
+
+    @cached_property
+    def index(self) -> SearchIndex:
+        return SearchIndex(self.folded.text)
+
+    @cached_property
+    def jamo(self) -> FoldedText:
+        return jamo(self.folded)
+
+    @cached_property
+    def jamo_index(self) -> SearchIndex:
+        """Cut between syllables only."""
+        codes = code_points(self.folded.text)
+        sizes = np.array([len(jamo(FoldedText(c, [0], [1])).text) for c in self.folded.text], dtype=np.int64)
+        borders = np.zeros(len(self.jamo.text) + 1, dtype=bool)
+        borders[np.concatenate(([0], np.cumsum(sizes)))] = cuts(codes)
+        return SearchIndex(self.jamo.text, borders)
 
 
-def locate(text: SearchText, answers: Sequence[str], *, max_distance: float = 0.3) -> list[Occurrence]:
+def locate(text: SearchText, answers: Sequence[str], *, max_distance: float = MAX_DISTANCE) -> list[Occurrence]:
     """Every occurrence of every answer, in document order, none overlapping another.
 
     Where two overlap, the better score stays, then the earlier answer, then the longer. Blank answers are passed over.
@@ -135,27 +156,6 @@ def match_score(found: str, answer: str) -> float:
     return BEST_INEXACT * Levenshtein.normalized_similarity(fold(found).text, fold(answer).text)
 
 
-def number_value(text: str) -> Decimal | None:
-    """The value of a number with English or continental separators, or None when it is none (a date, a version).
-
-    Example:
-        >>> number_value("1,234.50"), number_value("1.234.567,5"), number_value("12.05.2016")
-        (Decimal('1234.5'), Decimal('1234567.5'), None)
-    """
-    if not _GROUPED.fullmatch(text) or not text.isascii():
-        return None
-    if text.count(",") + text.count(".") == 1:
-        separator = "," if "," in text else "."
-        # A comma before exactly three digits groups thousands; anything else is the decimal sign.
-        groups = separator == "," and len(text) - text.index(",") == 4
-        text = text.replace(separator, "" if groups else ".")
-    elif text.count(".") > 1 or -1 < text.rfind(".") < text.rfind(","):
-        text = text.replace(".", "").replace(",", ".")
-    else:
-        text = text.replace(",", "")
-    return Decimal(text).normalize()
-
-
 def _same_text(text: SearchText, answer: str, needle: FoldedText, _: float) -> list[tuple[int, int]]:
     """Step 1. Whole words if there are any; hits inside a cluster only for what folding cannot see."""
     hay = text.folded.text
@@ -163,66 +163,93 @@ def _same_text(text: SearchText, answer: str, needle: FoldedText, _: float) -> l
     if needle.text:
         for start in _find_all(hay, needle.text):
             end = start + len(needle.text)
-            if not _cuts_number(hay, start, end) and text.folded.starts[start] not in text.signs:
+            if not cuts_number(hay, start, end) and text.folded.starts[start] not in text.signs:
                 hits.append((start, end))
         whole = [hit for hit in hits if _is_whole(hay, *hit)]
         hits = [text.folded.original(*hit) for hit in whole or hits]
     if not hits:
         size = len(answer)
         raw = [(start, start + size) for start in _find_all(text.context, answer)]
-        hits = [hit for hit in raw if not _cuts_number(text.context, *hit) and hit[0] not in text.signs]
+        hits = [hit for hit in raw if not cuts_number(text.context, *hit) and hit[0] not in text.signs]
     return hits
 
 
 def _same_but_for_writing(text: SearchText, answer: str, needle: FoldedText, _: float) -> list[tuple[int, int]]:
-    """Step 2. An amount by its value; anything else by its letters and digits: four, unless only spaces differ."""
-    amount = _AMOUNT.fullmatch(needle.text)
-    if amount:
-        value = number_value(amount[3])
-        if value is None:
-            return []
-        return text.numbers.get(-value if amount[1] or amount[2] else value, [])
-    squeezed = squeeze(needle).text
-    if not squeezed:
+    """Step 2. Amounts and dates by their value, the rest by letters and digits: four, unless only spaces differ."""
+    if is_amount(needle.text):
+        value = amount_value(needle.text)
+        hits = [] if value is None else text.numbers.get(value, [])
+    else:
+        hits = _same_letters(text, answer, needle)
+    if not hits and any(map(str.isdigit, needle.text)):
+        wanted = find_dates(needle.text)
+        if len(wanted) == 1 and (wanted[0].start, wanted[0].end) == (0, len(needle.text)):
+            hits = [text.folded.original(date.start, date.end) for date in same_dates(wanted[0], text.dates)]
+    return hits
+
+
+def _same_letters(text: SearchText, answer: str, needle: FoldedText) -> list[tuple[int, int]]:
+    letters = squeezed(needle.text)
+    if not letters:
         return []
     hits = []
-    for position in _find_all(text.squeezed.text, squeezed):
-        start, end = text.squeezed.original(position, position + len(squeezed))
+    for position in _find_all(text.squeezed.text, letters):
+        start, end = text.squeezed.original(position, position + len(letters))
         start, end = _with_outer_punctuation(text.context, start, end, answer)
         found = fold(text.context[start:end]).text
-        if len(squeezed) < 4 and found.replace(" ", "") != needle.text.replace(" ", ""):
+        if len(letters) < 4 and found.replace(" ", "") != needle.text.replace(" ", ""):
             continue
-        if Levenshtein.normalized_distance(found, needle.text) > 0.5 or _cuts_number(text.context, start, end):
+        if Levenshtein.normalized_distance(found, needle.text) > 0.5 or cuts_number(text.context, start, end):
             continue
-        if _is_negative(found) != _is_negative(needle.text) or start in text.signs:
+        if is_negative(found) != is_negative(needle.text) or start in text.signs:
             continue
-        if _is_whole(text.context, start, end) or len(squeezed) >= _SURE_LENGTH:
+        if _is_whole(text.context, start, end) or len(letters) >= _SURE_LENGTH:
             hits.append((start, end))
     return hits
 
 
 def _nearest_text(text: SearchText, answer: str, needle: FoldedText, max_distance: float) -> list[tuple[int, int]]:
-    """Step 3. The nearest part of the text, then the same left and right of it."""
-    limit = int(max_distance * (len(needle.text) - 4))
+    """Step 3. The parts of the text that are near enough, digits and signs looked at more closely."""
+    if has_hangul(needle.text):
+        hay, index, wanted = text.jamo, text.jamo_index, jamo(needle).text
+    else:
+        hay, index, wanted = text.folded, text.index, needle.text
+    limit = allowed_edits(len(wanted), max_distance)
     if limit < 1:
         return []
-    hay = text.folded.text
-    digits = _digits(needle.text)
-    mostly_digits = 2 * len(digits) >= sum(map(str.isalnum, needle.text))
-    digit_limit = 0 if mostly_digits else int(max_distance * len(digits) / 2)
-    hits, parts = [], [(0, len(hay))]
-    while parts:
-        low, high = parts.pop()
-        near = nearest(needle.text, hay[low:high], limit, partial(_is_boundary, hay, low))
-        if near is None:
+    votes = index.votes(wanted)
+    near = [
+        part
+        for part in index.nearest_by(votes, wanted, limit)
+        if part.distance < 3 or part.distance + _lost(wanted, hay.text[part.start : part.end]) <= limit
+    ]
+    if not near:
+        in_two = nearest_in_two(index, votes, wanted, limit)
+        near = [in_two] if in_two else []
+    hits = []
+    for part in near:
+        found = hay.text[part.start : part.end]
+        start, end = hay.original(part.start, part.end)
+        if not digits_agree(found, wanted, part.distance, max_distance) or start in text.signs:
             continue
-        start, end = low + near.start, low + near.end
-        parts += [(low, start), (end, high)]
-        if digits and Levenshtein.distance(_digits(hay[start:end]), digits) > digit_limit:
-            continue
-        if _is_negative(hay[start:end]) == _is_negative(needle.text) and text.folded.starts[start] not in text.signs:
-            hits.append(text.folded.original(start, end))
+        if is_negative(found) == is_negative(wanted):
+            hits.append((start, end))
     return hits
+
+
+def _lost(wanted: str, found: str) -> int:
+    """What words that are not there at all count more."""
+    return min(lost_characters(wanted, found) // 2, _MOST_LOST)
+
+
+def allowed_edits(size: int, max_distance: float) -> int:
+    """How many characters of an answer of that size may differ.
+
+    Example:
+        >>> [allowed_edits(size, 0.35) for size in (4, 7, 10, 20, 40)]
+        [0, 1, 2, 5, 12]
+    """
+    return max(0, int(max_distance * (size - _FREE)))
 
 
 def _trimmed(context: str, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -234,10 +261,6 @@ def _trimmed(context: str, spans: list[tuple[int, int]]) -> Iterator[tuple[int, 
             yield start, end
 
 
-def _is_boundary(text: str, offset: int, position: int) -> bool:
-    return is_word_boundary(text, offset + position)
-
-
 def _find_all(text: str, needle: str) -> Iterator[int]:
     position = text.find(needle)
     while position >= 0:
@@ -247,32 +270,6 @@ def _find_all(text: str, needle: str) -> Iterator[int]:
 
 def _is_whole(text: str, start: int, end: int) -> bool:
     return is_word_boundary(text, start) and is_word_boundary(text, end)
-
-
-def _cuts_number(text: str, start: int, end: int) -> bool:
-    """Whether a range begins or ends inside a number, decimal signs and grouping included."""
-    for position, step in ((start - 1, -1), (end, 1)):
-        inner = text[position - step]
-        if not inner.isdigit() or not 0 <= position < len(text):
-            continue
-        if text[position].isdigit():
-            return True
-        beyond = position + step
-        if text[position] in ".," and 0 <= beyond < len(text) and text[beyond].isdigit():
-            # "05" in "12.05.2016" is fine: a date is no number.
-            low, high = position, position + 1
-            while low and (text[low - 1].isdigit() or text[low - 1] in ".,"):
-                low -= 1
-            while high < len(text) and (text[high].isdigit() or text[high] in ".,"):
-                high += 1
-            if number_value(text[low:high].strip(".,")) is not None:
-                return True
-    return False
-
-
-def _is_negative(folded: str) -> bool:
-    """Whether a folded text begins with a negative number."""
-    return _NEGATIVE.match(folded) is not None
 
 
 def _with_outer_punctuation(context: str, start: int, end: int, answer: str) -> tuple[int, int]:
@@ -288,15 +285,6 @@ def _with_outer_punctuation(context: str, start: int, end: int, answer: str) -> 
         if before and context[before - 1] == character:
             start = before - 1
     return start, end
-
-
-def _digits(text: str) -> str:
-    """The digits of the words that are mostly digits; a misread "w3ould" is no number."""
-    digits = ""
-    for word in _WORD.findall(text):
-        own = "".join(filter(str.isdigit, word))
-        digits += own if 2 * len(own) >= len(word) else ""
-    return digits
 
 
 def _without_overlaps(found: list[Occurrence]) -> list[Occurrence]:

@@ -9,9 +9,22 @@ from __future__ import annotations
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+
+import numpy as np
+
+from hf_mbdc.transforms.characters import (
+    DIGIT,
+    KEPT,
+    KINDS,
+    SPACE,
+    CharacterTable,
+    as_text,
+    code_points,
+    continues_cluster,
+)
 
 SINGLE_QUOTES = "‘’‚‛′`´ʼ"
 DOUBLE_QUOTES = "“”„‟″«»"
@@ -19,7 +32,9 @@ DASHES = "‐‑‒–—―−﹘﹣－"
 _ALIKE = str.maketrans(
     {**dict.fromkeys(SINGLE_QUOTES, "'"), **dict.fromkeys(DOUBLE_QUOTES, '"'), **dict.fromkeys(DASHES, "-")}
 )
-_NOT_SPACE = re.compile(r"\S+")
+_HANGUL = re.compile("[가-힣]")
+# Capitals may follow a hyphen that is the word's own: "Ost-\nWest".
+_LINE_END_HYPHEN = re.compile(r"(?<=[^\W\d_])[-‐\u00ad][^\S\n]*\n\s*(?=[^\W\d_A-ZÀ-ÖØ-ÞА-ЯЁΑ-Ω])")
 
 
 @dataclass(frozen=True)
@@ -32,8 +47,8 @@ class FoldedText:
     """
 
     text: str
-    starts: array[int]
-    ends: array[int]
+    starts: Sequence[int]
+    ends: Sequence[int]
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """The smallest original range that holds the folded range `start:end` (not empty)."""
@@ -41,78 +56,85 @@ class FoldedText:
 
 
 def fold(text: str) -> FoldedText:
-    """Folds case, width, Unicode form, quotes, dashes and whitespace.
+    """Folds case, width, Unicode form, quotes, dashes, whitespace and hyphens at line ends.
 
     Each cluster (a character with its combining marks, or the jamo of one syllable) goes through NFKC and `casefold`
     on its own, so that ligatures and decomposed letters keep a place to return to. A run of whitespace becomes one
     space, at the ends nothing; characters that only steer the layout (zero width, soft hyphen, direction marks)
-    become nothing.
+    become nothing, and so does a hyphen between a letter and a line that goes on with a small letter.
 
     Example:
-        >>> folded = fold("ﬁn  e\\u0301")
+        >>> folded = fold("ﬁn  e\\u0301 exam-\\nple")
         >>> folded.text, folded.original(4, 5)
-        ('fin é', (4, 6))
+        ('fin é example', (4, 6))
     """
+    hyphens = _LINE_END_HYPHEN.finditer(text) if "\n" in text else ()
     if text.isascii():
-        return _fold_ascii(text)
+        clusters = [(*match.span(), "") for match in hyphens]
+        lowered = text.lower().replace("`", "'")
+    else:
+        codes = code_points(text)
+        folded = _FOLDED[codes]
+        lowered = as_text(folded)
+        odd = np.flatnonzero(folded == _ODD).tolist()
+        clusters = [(*match.span(), "") for match in hyphens] + list(_odd_clusters(text, odd))
+    return _replaced(lowered, sorted(clusters, key=lambda c: (c[0], -c[1]))) if clusters else _collapsed(lowered)
+
+
+def _collapsed(text: str) -> FoldedText:
+    """One space for every gap, none at the ends."""
+    joined = " ".join(text.split())
+    if len(joined) == len(text.strip()):  # every gap is one character already
+        margin = len(text) - len(text.lstrip())
+        return FoldedText(joined, range(margin, margin + len(joined)), range(margin + 1, margin + len(joined) + 1))
+    inked = np.flatnonzero(KINDS[code_points(text)] & SPACE == 0)
+    gaps = np.flatnonzero(np.diff(inked) > 1) + 1  # a word begins there
+    starts = np.insert(inked, gaps, inked[gaps - 1] + 1)
+    ends = np.insert(inked + 1, gaps, inked[gaps])
+    return FoldedText(joined, array("l", starts.tobytes()), array("l", ends.tobytes()))
+
+
+def _replaced(text: str, clusters: Sequence[tuple[int, int, str]]) -> FoldedText:
+    """The same after the clusters `start:end` became their pieces."""
     pieces: list[str] = []
     starts, ends = array("l"), array("l")
-    gap = False
-    for start, end in _clusters(text):
-        piece = _fold_cluster(text[start:end])
-        if piece == " ":
-            gap = bool(pieces)
+    done = 0
+    for start, end, piece in [*clusters, (len(text), len(text), "")]:
+        if start < done:  # a soft hyphen at a line end is a hyphen and a cluster
             continue
-        if not piece:
-            continue
-        if gap:
-            pieces.append(" ")
-            starts.append(ends[-1])
-            ends.append(start)
-            gap = False
-        pieces.append(piece)
+        pieces += (text[done:start], piece)
+        starts.extend(range(done, start))
+        ends.extend(range(done + 1, start + 1))
         starts.extend([start] * len(piece))
         ends.extend([end] * len(piece))
-    return FoldedText("".join(pieces), starts, ends)
+        done = end
+    inner = _collapsed("".join(pieces))
+    firsts, lasts = (starts[start] for start in inner.starts), (ends[end - 1] for end in inner.ends)
+    return FoldedText(inner.text, array("l", firsts), array("l", lasts))
 
 
-def _fold_ascii(text: str) -> FoldedText:
-    """The same for ASCII, where every character is its own cluster: most documents, and 10 times faster."""
-    folded = " ".join(text.split()).lower().replace("`", "'")
-    margin = len(text) - len(text.lstrip())
-    if len(folded) == len(text.strip()):  # every gap is one character already
-        starts = array("l", range(margin, margin + len(folded)))
-        return FoldedText(folded, starts, array("l", range(margin + 1, margin + len(folded) + 1)))
-    starts, ends = array("l"), array("l")
-    for match in _NOT_SPACE.finditer(text):
-        start, end = match.span()
-        if ends:
-            starts.append(ends[-1])
-            ends.append(start)
-        starts.extend(range(start, end))
-        ends.extend(range(start + 1, end + 1))
-    return FoldedText(folded, starts, ends)
+def _odd_clusters(text: str, odd: Sequence[int]) -> Iterator[tuple[int, int, str]]:
+    """The clusters that hold an odd character, with what they fold to."""
+    number = 0
+    while number < len(odd):
+        start = end = odd[number]
+        if continues_cluster(text[start]) and start and (not number or odd[number - 1] < start):
+            start -= 1
+        end += 1
+        number += 1
+        while number < len(odd) and odd[number] == end and continues_cluster(text[end]):
+            end += 1
+            number += 1
+        yield start, end, _fold_cluster(text[start:end])
 
 
-def _clusters(text: str) -> Iterator[tuple[int, int]]:
-    start = 0
-    for position, character in enumerate(text):
-        if position > start and not continues_cluster(character):
-            yield start, position
-            start = position
-    if text:
-        yield start, len(text)
-
-
-@lru_cache(maxsize=65536)
-def continues_cluster(character: str) -> bool:
-    """Whether a character belongs to the one before it: marks, vowel and final jamo, half-width voicing marks."""
-    return (
-        unicodedata.category(character)[0] == "M"
-        or "\u1160" <= character <= "\u11ff"
-        or "\ud7b0" <= character <= "\ud7ff"
-        or character in "\uff9e\uff9f"
-    )
+def _folded_code(code: int) -> int:
+    """What a character becomes when that is one character whatever its neighbours are; otherwise `_ODD`."""
+    character = chr(code)
+    if character.isspace():
+        return ord(" ")
+    folded = _fold_cluster(character)
+    return ord(folded) if len(folded) == 1 and not continues_cluster(character) else _ODD
 
 
 @lru_cache(maxsize=65536)
@@ -126,6 +148,10 @@ def _fold_cluster(cluster: str) -> str:
     return "".join(folded.translate(_ALIKE).split())
 
 
+_ODD = 0x10FFFF  # no character, so that nothing folds to it
+_FOLDED = CharacterTable(_folded_code, np.uint32)
+
+
 def squeeze(folded: FoldedText) -> FoldedText:
     """Drops whitespace and punctuation from a folded text; between two digits one space stays for them.
 
@@ -135,22 +161,69 @@ def squeeze(folded: FoldedText) -> FoldedText:
         >>> squeeze(fold("No. 53 55, 57 &59")).text
         'no53 55 57 59'
     """
-    characters: list[str] = []
-    starts, ends = array("l"), array("l")
+    codes = code_points(folded.text)
+    kinds = KINDS[codes]
+    kept = np.flatnonzero(kinds & KEPT)
+    digits = (kinds[kept] & DIGIT) > 0
+    gaps = np.flatnonzero((np.diff(kept) > 1) & digits[:-1] & digits[1:]) + 1
+    text = as_text(np.insert(codes[kept], gaps, ord(" ")))
+    starts, ends = _as_array(folded.starts), _as_array(folded.ends)
+    before, after = ends[kept[gaps - 1]], starts[kept[gaps]]  # both digits may be of one cluster: ¼
+    low, high = np.minimum(before, after), np.maximum(before, after)
+    firsts, lasts = np.insert(starts[kept], gaps, low), np.insert(ends[kept], gaps, high)
+    return FoldedText(text, array("l", firsts.tobytes()), array("l", lasts.tobytes()))
+
+
+def squeezed(folded: str) -> str:
+    """The text alone; for short texts, where arrays cost more than they save.
+
+    Example:
+        >>> squeezed("no. 53 55, 57 &59")
+        'no53 55 57 59'
+    """
+    kept = ""
     dropped = False
-    for character, start, end in zip(folded.text, folded.starts, folded.ends, strict=True):
+    for character in folded:
         if not (character.isalnum() or continues_cluster(character)):
             dropped = True
             continue
-        if dropped and characters and character.isdigit() and characters[-1].isdigit():
-            characters.append(" ")
-            starts.append(min(ends[-1], start))  # both digits may be of one cluster: ¼
-            ends.append(max(ends[-1], start))
+        if dropped and kept and character.isdigit() and kept[-1].isdigit():
+            kept += " "
+        kept += character
         dropped = False
-        characters.append(character)
-        starts.append(start)
-        ends.append(end)
-    return FoldedText("".join(characters), starts, ends)
+    return kept
+
+
+def _as_array(places: Sequence[int]) -> np.ndarray:
+    if isinstance(places, range):  # numpy would read it number by number
+        return np.arange(places.start, places.stop)
+    return np.asarray(places)
+
+
+def has_hangul(text: str) -> bool:
+    """Whether a folded text has Hangul syllables."""
+    return not text.isascii() and _HANGUL.search(text) is not None
+
+
+def jamo(folded: FoldedText) -> FoldedText:
+    """A folded text with its Hangul syllables taken apart, so that a misread vowel is one edit of three.
+
+    Example:
+        >>> len(jamo(fold("서울 a")).text)
+        7
+    """
+    codes = code_points(folded.text).astype(np.int64)
+    order = np.where((codes >= 0xAC00) & (codes <= 0xD7A3), codes - 0xAC00, -1)
+    finals = np.where(order >= 0, order % 28, 0)
+    sizes = np.where(order < 0, 1, np.where(finals > 0, 3, 2))
+    at = np.cumsum(sizes) - sizes
+    apart = np.repeat(codes, sizes)
+    whole = order >= 0
+    apart[at[whole]] = 0x1100 + order[whole] // 588
+    apart[at[whole] + 1] = 0x1161 + order[whole] % 588 // 28
+    apart[at[finals > 0] + 2] = 0x11A7 + finals[finals > 0]
+    starts, ends = np.repeat(_as_array(folded.starts), sizes), np.repeat(_as_array(folded.ends), sizes)
+    return FoldedText(as_text(apart), array("l", starts.tobytes()), array("l", ends.tobytes()))
 
 
 def plain(text: str) -> str:

@@ -10,11 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from hf_mbdc.transforms.locate import SearchText, locate, match_score, number_value
-from hf_mbdc.transforms.text import continues_cluster, fold, plain
+from hf_mbdc.transforms.locate import SearchText, locate, match_score
+from hf_mbdc.transforms.numbers import number_value
+from hf_mbdc.transforms.characters import continues_cluster
+from hf_mbdc.transforms.text import fold, plain
 
 
-def found(context: str, *answers: str, max_distance: float = 0.3) -> list[str]:
+def found(context: str, *answers: str, max_distance: float = 0.35) -> list[str]:
     return [context[o.start : o.end] for o in locate(SearchText(context), answers, max_distance=max_distance)]
 
 

@@ -1,0 +1,113 @@
+"""Characters as numbers: what each one is, where words may be cut, for whole texts at once.
+
+Every property of a character is a bit of one table over all of Unicode, filled as characters come along, so that a page
+costs a few array operations.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+_KNOWN, LETTER, DIGIT, KEPT, CONTINUES, UNSPACED, SPACE = (1 << bit for bit in range(7))
+
+# First and last character of the blocks whose scripts write words without spaces, or hang particles on them.
+_UNSPACED_BLOCKS = (
+    ("\u0e00", "\u0eff"),  # Thai, Lao
+    ("\u0f00", "\u0fff"),  # Tibetan
+    ("\u1000", "\u109f"),  # Burmese
+    ("\u1100", "\u11ff"),  # Hangul jamo
+    ("\u1780", "\u17ff"),  # Khmer
+    ("\u3000", "\u9fff"),  # Kana, Bopomofo, compatibility jamo, Han
+    ("\ua960", "\ua97f"),  # Hangul jamo
+    ("\uac00", "\ud7ff"),  # Hangul syllables, jamo
+    ("\uf900", "\ufaff"),  # Han
+    ("\uff66", "\uffdc"),  # half-width Kana and Hangul
+    ("\U00020000", "\U0003ffff"),  # Han
+)
+
+
+def code_points(text: str) -> np.ndarray:
+    """The code point of every character, uint32 (characters,)."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+
+def as_text(codes: np.ndarray) -> str:
+    """The text of code points; the way back from `code_points`."""
+    return codes.astype(np.uint32).tobytes().decode("utf-32-le", "surrogatepass")
+
+
+class CharacterTable:
+    """A property of characters, worked out once for each and looked up for whole texts.
+
+    Args:
+        of: gives the property of a code point; never 0.
+        dtype: of the property.
+
+    Example:
+        >>> lengths = CharacterTable(lambda code: len(chr(code).upper()), np.uint8)
+        >>> lengths[code_points("ﬁx")].tolist()
+        [2, 1]
+    """
+
+    def __init__(self, of: Callable[[int], int], dtype: type[np.unsignedinteger[Any]]) -> None:
+        self._of = of
+        self._values = np.zeros(0x110000, dtype=dtype)  # the system gives the memory when it is touched
+
+    def __getitem__(self, codes: np.ndarray) -> np.ndarray:
+        found = self._values[codes]
+        if not found.all():
+            for code in np.unique(codes[found == 0]).tolist():
+                self._values[code] = self._of(code)
+            found = self._values[codes]
+        return found
+
+
+def cuts(codes: np.ndarray) -> np.ndarray:
+    """Whether each place 0…length may be cut, bool (characters + 1,); see `edit_distance.is_word_boundary`."""
+    if not len(codes):
+        return np.ones(1, dtype=bool)
+    kinds = KINDS[codes]
+    left, right = kinds[:-1], kinds[1:]
+    digits = ((left | right) & DIGIT) > 0
+    letters = ((right & LETTER) > 0) & ((left & (LETTER | CONTINUES)) > 0) & (((left | right) & UNSPACED) == 0)
+    free = np.where(digits, (left & right & DIGIT) == 0, ~letters) & ((right & CONTINUES) == 0)
+    return np.concatenate(([True], free, [True]))
+
+
+@lru_cache(maxsize=65536)
+def continues_cluster(character: str) -> bool:
+    """Whether a character belongs to the one before it: marks, vowel and final jamo, half-width voicing marks."""
+    return (
+        unicodedata.category(character)[0] == "M"
+        or "\u1160" <= character <= "\u11ff"
+        or "\ud7b0" <= character <= "\ud7ff"
+        or character in "\uff9e\uff9f"
+    )
+
+
+def is_unspaced(character: str) -> bool:
+    """Whether words of its script may begin and end anywhere, as far as spaces tell."""
+    return character >= "\u0e00" and any(first <= character <= last for first, last in _UNSPACED_BLOCKS)
+
+
+def _kind(code: int) -> int:
+    character = chr(code)
+    continues = continues_cluster(character)
+    return (
+        _KNOWN
+        | LETTER * character.isalpha()
+        | DIGIT * character.isdigit()
+        | KEPT * (character.isalnum() or continues)
+        | CONTINUES * continues
+        | UNSPACED * is_unspaced(character)
+        | SPACE * character.isspace()
+    )
+
+
+# What a character is, as bits: LETTER, DIGIT, KEPT (letters, digits, marks), CONTINUES, UNSPACED, SPACE.
+KINDS = CharacterTable(_kind, np.uint8)

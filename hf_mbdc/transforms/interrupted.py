@@ -1,0 +1,60 @@
+"""An answer in two parts: OCR reads a page line by line, so that the words of another column stand in between.
+
+The last resort, for answers that nothing else finds; it is slower than the rest, and strict: both parts must be whole
+words, nearly as they should be, and not far from each other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hf_mbdc.transforms.search import STRETCH, Near, SearchIndex
+
+MOST_BETWEEN = 200  # characters between the two parts
+_LEAST_PART = 6  # characters of a part
+_LEAST = 16  # characters of both
+_PER_EDIT = 8  # characters of a part for each that may differ
+_LEAST_VOTES = 0.6  # of the needle's grams, near each other
+
+
+def nearest_in_two(index: SearchIndex, votes: np.ndarray, needle: str, limit: int) -> Near | None:
+    """The range from the needle's first part to its second, with the sum of their distances; None: it is not there.
+
+    Args:
+        index: the text.
+        votes: those of the needle in it; most needles that are not there have too few to look further.
+        needle: folded, with spaces between its words.
+        limit: edits that both parts may have together.
+
+    Example:
+        >>> text = "please pay to acme holdings date 04/03/2018 international limited thank you"
+        >>> index, needle = SearchIndex(text), "acme holdings international limited"
+        >>> near = nearest_in_two(index, index.votes(needle), needle, 4)
+        >>> text[near.start : near.end]
+        'acme holdings date 04/03/2018 international limited'
+    """
+    best: Near | None = None
+    if len(needle) < _LEAST or _most_near_each_other(votes) < _LEAST_VOTES * len(needle):
+        return None
+    for cut in (place for place, character in enumerate(needle) if character == " "):
+        head, tail = needle[:cut], needle[cut + 1 :]
+        if min(len(head), len(tail)) < _LEAST_PART:
+            continue
+        heads = index.nearest(head, min(limit, len(head) // _PER_EDIT))
+        tails = index.nearest(tail, min(limit, len(tail) // _PER_EDIT)) if heads else []
+        for first in heads:
+            for second in tails:
+                distance = first.distance + second.distance
+                if 0 < second.start - first.end <= MOST_BETWEEN and distance <= limit:
+                    near = Near(first.start, second.end, distance)
+                    if best is None or (near.distance, near.end - near.start) < (best.distance, best.end - best.start):
+                        best = near
+    return best
+
+
+def _most_near_each_other(votes: np.ndarray) -> int:
+    """The votes for the best place and the best other one that is as near as the two parts may lie."""
+    votes = votes[:-1] + votes[1:]
+    best, apart = int(votes.argmax()), MOST_BETWEEN // STRETCH + 2
+    before, after = votes[max(0, best - apart) : max(0, best - 1)], votes[best + 2 : best + apart]
+    return int(votes[best]) + max(int(part.max()) if len(part) else 0 for part in (before, after))

@@ -1,0 +1,207 @@
+"""Approximate search: which parts of a text are nearest to a needle, and where exactly do they begin and end?
+
+The text is worked out once: every three neighbouring characters (a gram) with their places, and the places where words
+may be cut. A needle then asks in three steps, each cheaper than a scan of the text:
+
+1. Every gram that needle and text share votes for the place where the needle would begin (the diagonal of the
+   alignment). Inserted and missing characters move the diagonal a little, so that neighbouring places count together.
+2. The most voted places are cut at word borders: the beginning that is nearest by Levenshtein distance, then the end,
+   then the best of their combinations. The distance is rapidfuzz's, which knows no limit of 64 or 256 characters.
+3. A needle that is stuck together with its neighbours is cut out of their word.
+
+Short needles may share no gram with their misread selves; for them `rapidfuzz.fuzz.partial_ratio_alignment` scans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rapidfuzz import fuzz
+from rapidfuzz.distance import Indel, Levenshtein
+
+from hf_mbdc.transforms.characters import KINDS, SPACE, code_points, cuts
+
+_HALF = 24  # characters of the needle that look for one of its ends
+_SHORT = 12  # characters up to which misreading may leave no gram whole
+_WIDTH = 3  # of the stretches of places that vote together, as a power of two
+STRETCH = 1 << _WIDTH
+_MOST = 4  # places looked at
+
+
+@dataclass(frozen=True)
+class Near:
+    """A part of the text, `start:end`, and its Levenshtein distance to the needle."""
+
+    start: int
+    end: int
+    distance: int
+
+
+class SearchIndex:
+    """A text made ready for approximate search.
+
+    Args:
+        text: without whitespace at its ends.
+        borders: where it may be cut, bool (characters + 1,); None: where a word begins or ends (`characters.cuts`).
+    """
+
+    def __init__(self, text: str, borders: np.ndarray | None = None) -> None:
+        self.text = text
+        codes = code_points(text)
+        grams = _grams(np.concatenate(([32], codes, [32])).astype(np.uint32), self._shift(len(text)))
+        self._order = np.argsort(grams, kind="stable").astype(np.int32)  # a radix sort for 16-bit numbers
+        counts = np.bincount(grams, minlength=1 << 32 - self._shift(len(text)))
+        self._firsts = np.concatenate(([0], np.cumsum(counts)))
+        free = cuts(codes) if borders is None else borders
+        inked = (KINDS[codes] & SPACE) == 0
+        self._begins = (free[:-1] & inked).tobytes()
+        self._ends = b"\0" + (free[1:] & inked).tobytes()
+
+    def nearest(self, needle: str, limit: int) -> list[Near]:
+        """The parts of the text at most `limit` edits away from the needle, nearest first; they may overlap.
+
+        Args:
+            needle: at least one character, no whitespace at its ends.
+            limit: at least 0.
+        """
+        return self.nearest_by(self.votes(needle), needle, limit)
+
+    def nearest_by(self, votes: np.ndarray, needle: str, limit: int) -> list[Near]:
+        """The same with the needle's `votes`."""
+        size = len(needle)
+        found = self._cut_all(needle, self._voted(votes, size), limit)
+        if not found and size <= _SHORT and self.text:
+            near = fuzz.partial_ratio_alignment(needle, self.text, score_cutoff=100 * (1 - limit / size) - 1e-6)
+            found = self._cut_all(needle, [near.dest_start], limit) if near else []
+        return sorted(found, key=lambda near: near.distance)
+
+    @staticmethod
+    def _shift(length: int) -> int:
+        return 19 if length < 1 << 14 else 16
+
+    def votes(self, needle: str) -> np.ndarray:
+        """How many grams of the needle vote for each stretch of `STRETCH` places; the first one is its own length off."""
+        size = len(needle)
+        grams = _grams(code_points(f" {needle} "), self._shift(len(self.text)))
+        firsts = self._firsts[grams]
+        counts = self._firsts[grams + 1] - firsts
+        total = np.cumsum(counts)
+        # For every gram of the needle all its places in the text, less its place in the needle.
+        shifts = firsts - total + counts
+        places = self._order[np.arange(total[-1]) + np.repeat(shifts, counts)] - np.repeat(np.arange(size), counts)
+        return np.bincount((places + size) >> _WIDTH, minlength=2)
+
+    def _voted(self, votes: np.ndarray, size: int) -> list[int]:
+        """Where the needle would begin, most voted places first."""
+        votes = votes[:-1] + votes[1:]
+        best = int(votes.max())
+        if best < max(2, size // 6):
+            return []
+        peaks = np.flatnonzero(votes >= max(2, 0.6 * best))
+        peaks = peaks[np.argsort(-votes[peaks], kind="stable")[: 3 * _MOST]].tolist()
+        apart: list[int] = []
+        for peak in peaks:
+            if len(apart) < _MOST and all(abs(peak - other) > 1 for other in apart):
+                apart.append(peak)
+        return [(peak + 1 << _WIDTH) - size for peak in apart]
+
+    def _cut_all(self, needle: str, places: Sequence[int], limit: int) -> list[Near]:
+        found: dict[tuple[int, int], Near] = {}
+        for place in places:
+            near = self._cut(needle, place, limit)
+            if near is not None:
+                found[near.start, near.end] = near
+        return list(found.values())
+
+    def _cut(self, needle: str, place: int, limit: int) -> Near | None:
+        """The part that begins near `place`, cut at word borders."""
+        text, size = self.text, len(needle)
+        slack = 12 if size < 128 else 40
+        half = min(size, _HALF)
+        head, tail = needle[:half], needle[-half:]
+        begins = _marked(self._begins, place - slack, place + slack)
+        ends = _marked(self._ends, place + size - slack, place + size + slack)
+        if not begins or not ends:
+            return None
+        distance = Levenshtein.distance
+        if len(begins) > 2:
+            begins = [p for _, p in sorted((distance(head, text[p : p + half]), p) for p in begins)[:2]]
+        if len(ends) > 2:
+            ends = [p for _, p in sorted((distance(tail, text[max(0, p - half) : p]), p) for p in ends)[:2]]
+        options = [(distance(needle, text[b:e]), b, e) for b in begins for e in ends if b < e]
+        if not options:
+            return None
+        least, begin, end = min(options)
+        if least:
+            close = [option for option in options if option[0] <= least + 2]
+            if len(close) > 1:
+                least, begin, end = min(
+                    close, key=lambda option: (option[0] + self._unlike(needle, *option[1:]), option[1] - option[2])
+                )
+        if least > 1:
+            begin, end, least = self._with_stuck_words(needle, begin, end, least)
+        return Near(begin, end, least) if least <= limit else None
+
+    def _unlike(self, needle: str, begin: int, end: int) -> int:
+        """Characters that one has and the other has not, spaces aside: a word in place of another is no part of it."""
+        return Indel.distance(needle.replace(" ", ""), self.text[begin:end].replace(" ", ""))
+
+    def _with_stuck_words(self, needle: str, begin: int, end: int, least: int) -> tuple[int, int, int]:
+        """The same with the needle's first or last words where they stand in one word with something else.
+
+        A neighbour that is stuck to the needle's first or last word is cut off; a word that was left out for the sake
+        of its neighbour is taken in as far as it is the needle's.
+        """
+        text = self.text
+        edits = Levenshtein.opcodes(needle, text[begin:end])
+        for edit, at_start in ((edits[0], True), (edits[-1], False)):
+            if edit.tag == "insert" and edit.dest_end - edit.dest_start > 1:
+                size = edit.dest_end - edit.dest_start
+                begin, end = (begin + size, end) if at_start else (begin, end - size)
+            elif edit.tag == "delete" and edit.src_end - edit.src_start > 1:
+                size = edit.src_end - edit.src_start
+                lost = needle[:size] if at_start else needle[-size:]
+                low, high = (max(0, begin - size), begin) if at_start else (end, end + size)
+                if Levenshtein.distance(lost, text[low:high]) <= size // 2:
+                    begin, end = min(begin, low), max(end, min(high, len(text)))
+        return begin, end, Levenshtein.distance(needle, text[begin:end])
+
+
+def _marked(mask: bytes, low: int, high: int) -> list[int]:
+    """The places of the marks from low to high, both included."""
+    found = []
+    place = mask.find(1, max(0, low), max(0, high + 1))
+    while place >= 0:
+        found.append(place)
+        place = mask.find(1, place + 1, high + 1)
+    return found
+
+
+def _grams(codes: np.ndarray, shift: int) -> np.ndarray:
+    """A 16-bit number or smaller for every three neighbouring characters; two grams may share one."""
+    mixed = codes[:-2] * np.uint32(0x9E3779B1) + codes[1:-1] * np.uint32(0x85EBCA6B) + codes[2:] * np.uint32(0xC2B2AE35)
+    return (mixed >> np.uint32(shift)).astype(np.uint16)
+
+
+def lost_characters(needle: str, found: str) -> int:
+    """How many characters of the needle belong to words that are not there at all, as an alignment shows.
+
+    Words of three letters and more count when more than 60 % of them are edited.
+
+    Example:
+        >>> lost_characters("the united kingdom", "the united states"), lost_characters("the kingdom", "tbe kingdcm")
+        (7, 0)
+    """
+    edited = [0] * (len(needle) + 1)
+    for edit in Levenshtein.editops(needle, found):
+        if edit.tag != "insert":
+            edited[edit.src_pos] = 1
+    lost = place = 0
+    for word in needle.split(" "):
+        end = place + len(word)
+        if len(word) > 2 and sum(edited[place:end]) > 0.6 * len(word):
+            lost += len(word)
+        place = end + 1
+    return lost
