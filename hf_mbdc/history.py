@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
     from hf_mbdc.revisions.repository import Repository
 
 MANIFEST = "manifest.json"
+FINGERPRINT = 32  # characters of a content hash; datasets allows 64 at most
 
 
 def load(repo_id: str, revision: str = "main", *, repository: str | Path | Repository | None = None) -> DatasetDict:
     """Loads exactly one revision, or raises; the rows are checked against the manifest's content hash.
+
+    Without a network, versions that were loaded before are loaded from the Hub's cache, or there is an error; never
+    another revision. The fingerprint of a split is that of its content: a commit that only edits the card keeps the
+    caches of `map`. The dataset remembers its revision: `publish` takes it as the parent.
 
     Args:
         repo_id: `namespace/name`.
@@ -32,24 +38,61 @@ def load(repo_id: str, revision: str = "main", *, repository: str | Path | Repos
     Example:
         >>> load("me/receipts", revision="v1.0.0", repository="./repo")  # doctest: +SKIP
     """
-    from hf_mbdc.revisions.content_hash import dataset_hash
+    from hf_mbdc.revisions.content_hash import combine_hashes, content_hash
     from hf_mbdc.revisions.layout import read_files
+    from hf_mbdc.revisions.origin import remember
     from hf_mbdc.revisions.repository import open_repository
 
     opened = open_repository(repository)
-    sha = opened.resolve(repo_id, revision)
+    sha = find_revision(repo_id, revision, opened)
     dataset = read_files(opened.snapshot(repo_id, sha))
     manifest = find_manifest(repo_id, sha, opened)
-    if manifest is not None and (found := dataset_hash(dataset)) != manifest.content_hash:
-        raise IntegrityError(
-            "The data is not what the manifest of its revision says",
-            repo_id=repo_id,
-            revision=revision,
-            expected=manifest.content_hash[:12],
-            found=found[:12],
-            mend="Somebody changed data files without publishing; load an earlier version or publish the data.",
-        )
+    if manifest is not None:
+        _check_tag(manifest, revision)
+        hashes = {name: content_hash(split) for name, split in dataset.items()}
+        if (found := combine_hashes(hashes)) != manifest.content_hash:
+            raise IntegrityError(
+                "The data is not what the manifest of its revision says",
+                repo_id=repo_id,
+                revision=revision,
+                expected=manifest.content_hash[:12],
+                found=found[:12],
+                mend="Somebody changed data files without publishing; load an earlier version or publish the data.",
+            )
+        for name, split in dataset.items():
+            # datasets names the results of map by it; it has no public name. Stock fingerprints are of the place.
+            split._fingerprint = hashes[name][:FINGERPRINT]
+    remember(dataset, repo_id, sha)
     return dataset
+
+
+def find_revision(repo_id: str, revision: str, repository: Repository) -> str:
+    """Sha of a tag, branch or commit; also of a version whose publication was killed between commit and tag."""
+    from hf_mbdc.revisions.version import parse_version
+
+    try:
+        return repository.resolve(repo_id, revision)
+    except RevisionNotFoundError:
+        if parse_version(revision) is None:
+            raise
+        for item in versions(repo_id, repository):
+            if item.version == revision and item.sha is not None:
+                return item.sha
+        raise
+
+
+def _check_tag(manifest: Iteration, revision: str) -> None:
+    """Refuses a version tag that somebody put on another commit than the one that was published under it."""
+    from hf_mbdc.revisions.version import parse_version
+
+    if parse_version(revision) is not None and revision != manifest.version:
+        raise IntegrityError(
+            f"The tag is on a commit that was published as {manifest.version}",
+            repo_id=manifest.repo_id,
+            revision=revision,
+            commit=(manifest.sha or "")[:12],
+            mend="Somebody moved or made the tag: delete it, and load a version that `hf-mbdc log` lists.",
+        )
 
 
 def log(repo_id: str, *, repository: str | Path | Repository | None = None) -> list[Iteration]:
@@ -77,7 +120,7 @@ def show(repo_id: str, revision: str = "main", *, repository: str | Path | Repos
     from hf_mbdc.revisions.repository import open_repository
 
     opened = open_repository(repository)
-    return read_manifest(repo_id, opened.resolve(repo_id, revision), opened)
+    return read_manifest(repo_id, find_revision(repo_id, revision, opened), opened)
 
 
 def find_published(dataset: DatasetDict, repo_id: str, repository: Repository) -> Iteration | None:
@@ -89,7 +132,7 @@ def find_published(dataset: DatasetDict, repo_id: str, repository: Repository) -
     wanted = dataset_hash(dataset)
     for item in versions(repo_id, repository):
         if item.content_hash == wanted:
-            add_missing_tag(item, repository)
+            add_missing_tags([item], repository)
             return item
     return next((item for item in candidates(repo_id, repository) if item.content_hash == wanted), None)
 
@@ -112,10 +155,15 @@ def candidates(repo_id: str, repository: Repository) -> list[Iteration]:
     return [item for name, item in found if item is not None and item.decision.refused and item.branch == name]
 
 
-def add_missing_tag(item: Iteration, repository: Repository) -> None:
-    """Sets the tag of a version that was killed between its commit and its tag."""
-    if item.version not in repository.tags(item.repo_id):
-        repository.add_tag(item.repo_id, item.version, item.sha or "")
+def add_missing_tags(history: Sequence[Iteration], repository: Repository) -> None:
+    """Sets the tags of versions whose publication was killed between its commit and its tag."""
+    published = [item for item in history if not item.decision.refused]
+    if not published:
+        return
+    there = repository.tags(published[0].repo_id)
+    for item in published:
+        if item.version not in there:
+            repository.add_tag(item.repo_id, item.version, item.sha or "")
 
 
 def find_manifest(repo_id: str, sha: str, repository: Repository) -> Iteration | None:

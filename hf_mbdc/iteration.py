@@ -134,7 +134,8 @@ def _step_options(name: str, options: dict[str, Any], *, key: str) -> Any:
 def _start(bench: Workbench) -> tuple[Iteration, DatasetDict]:
     """The revision to start from: the one the recipe names, or the annotated raw files, published as the baseline."""
     from hf_mbdc.history import find_published, load, show
-    from hf_mbdc.publication import draft, parent_of
+    from hf_mbdc.parentage import parent_of
+    from hf_mbdc.publication import draft
 
     plan = bench.recipe
     if plan.dataset.revision is not None:

@@ -14,9 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_mbdc.errors import DataError, IntegrityError, RevisionNotFoundError, StaleParentError
-from hf_mbdc.history import MANIFEST, add_missing_tag, candidates, find_manifest, log, read_manifest, versions
-from hf_mbdc.records import Cost, Decision, Iteration, ParentRecord, SplitRecord
+from hf_mbdc.errors import DataError, StaleParentError
+from hf_mbdc.history import MANIFEST, add_missing_tags, candidates, log, read_manifest, versions
+from hf_mbdc.parentage import (
+    NOTHING,
+    Side,
+    base_of,
+    landed_since,
+    merge_sides,
+    read_side,
+    stale,
+    version_after,
+    with_since,
+)
+from hf_mbdc.records import Cost, Decision, Iteration, SplitRecord
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -24,7 +35,6 @@ if TYPE_CHECKING:
     from hf_mbdc.revisions.diff import Diff
     from hf_mbdc.revisions.repository import Repository
 
-UNVERSIONED = "v0.0.0"  # of a parent that others made before the first version
 PACKAGES = ("hf-mbdc", "datasets", "transformers", "torch", "accelerate", "pyarrow", "numpy", "rapidfuzz")
 
 
@@ -32,13 +42,13 @@ PACKAGES = ("hf-mbdc", "datasets", "transformers", "torch", "accelerate", "pyarr
 class Draft:
     """A revision that is complete but for its commit: the record, the rows, and the rows that were set aside.
 
-    `unchanged`: the head holds the same rows, and the same ones set aside.
+    `known`: the version that holds the same rows already, and the same ones set aside.
     """
 
     iteration: Iteration
     dataset: DatasetDict
     rejected: Dataset | None = None
-    unchanged: bool = False
+    known: Iteration | None = None
 
 
 def publish(
@@ -49,33 +59,62 @@ def publish(
     repository: str | Path | Repository | None = None,
     parent: str | None = None,
     rejected: Dataset | None = None,
+    version: str | None = None,
+    merge: bool = False,
 ) -> Iteration:
     """Publishes a dataset as the next revision of a repository; the same content again changes nothing.
+
+    A dataset that `load` gave remembers its revision, through `map`, `filter` and the like: that is the parent, unless
+    `parent` names another one. When it is not the head any more, publishing would undo what others published since,
+    and is refused, or merged. Afterwards `dataset` counts as loaded from the new revision.
 
     Args:
         dataset: the rows; a `Dataset` becomes the split `train`. Every split has a unique string column `id`.
         repo_id: `namespace/name`.
         message: why this revision exists; the headline of its changelog entry.
         repository: a folder, or None for the Hub of HF_ENDPOINT and HF_TOKEN.
-        parent: the revision that the change was made from; default: the head.
+        parent: the revision that the change was made from; default: the one that the dataset was loaded from, else
+            the head.
         rejected: rows that were set aside, with their reason, published beside the data; default: the parent's.
+        version: `vMAJOR.MINOR.PATCH`, at least the number that follows from what changed; default: that number.
+        merge: put the change together with what others published since its parent, row by row and cell by cell, and
+            try again as often as others are faster.
 
     Returns:
         The record of the revision, with `version`, `sha` and `content_hash`.
 
     Raises:
         DataError: ids are missing or doubled, or there are no rows.
-        StaleParentError: the repository moved on since `parent`.
-        RepositoryError: the repository cannot be written.
+        StaleParentError: the repository moved on since the parent; with `merge`, `MergeConflictError` names the cells
+            that both changed.
+        RepositoryError: the repository cannot be written, or the version is lower than what changed asks for.
 
     Example:
         >>> publish(dataset, "me/receipts", repository="./repo", message="Answer offsets").version  # doctest: +SKIP
         'v1.0.0'
     """
+    from hf_mbdc.revisions.origin import origin, remember
     from hf_mbdc.revisions.repository import open_repository
 
-    opened = open_repository(repository)
-    return commit(draft(dataset, repo_id, opened, message=message, parent=parent, rejected=rejected), opened)
+    opened, splits = open_repository(repository), _as_splits(dataset)
+    wanted = parent if parent is not None else origin(splits, repo_id)
+    while True:
+        head = opened.head(repo_id)
+        # What was the head at first is what the change was made from, also in later rounds.
+        wanted = wanted if wanted is not None else head or NOTHING
+        drafted = draft(
+            splits, repo_id, opened, message=message, parent=wanted, rejected=rejected, version=version, merge=merge
+        )
+        try:
+            record = commit(drafted, opened)
+        except StaleParentError:
+            if not merge or opened.head(repo_id) == head:
+                raise
+        else:
+            break
+    if drafted.dataset is splits and record.sha:  # and not a merged one
+        remember(splits, repo_id, record.sha)
+    return record
 
 
 def draft(
@@ -86,42 +125,40 @@ def draft(
     message: str,
     parent: str | None = None,
     rejected: Dataset | None = None,
+    version: str | None = None,
+    merge: bool = False,
 ) -> Draft:
     """Everything that `publish` would commit, without committing: diff, version, content hash, record."""
-    from hf_mbdc.approaches import find_approaches
     from hf_mbdc.revisions.card import split_card
-    from hf_mbdc.revisions.content_hash import combine_hashes, content_hash, dataset_hash
     from hf_mbdc.revisions.diff import diff
-    from hf_mbdc.revisions.layout import read_rejected
+    from hf_mbdc.revisions.version import raise_version
 
     splits = _as_splits(dataset)
     _check_text(message)
-    before = parent_of(repo_id, repository, parent)
-    rows_before, rejected_before = None, None
+    head = repository.head(repo_id)
+    base = base_of(repo_id, parent, head, repository)
+    before = None if head is None else read_side(repo_id, head, repository)
+    merged_from = None
+    if before is not None and base != head:
+        landed = landed_since(repo_id, base, _hash(splits), repository)
+        if landed is not None and (rejected is None or landed.rejected == _count_reasons(rejected)):
+            return Draft(landed, splits, rejected, landed)
+        if not merge:
+            raise stale(repo_id, parent or "nothing", before.parent.sha)
+        side = read_side(repo_id, base, repository) if base else None
+        splits, rejected = merge_sides(side, splits, rejected, before)
+        merged_from = side.parent if side else None
     if before is not None:
-        split_card(_read_card(repo_id, before.sha, repository) or "")  # a broken card is told now, not after training
-        rows_before = _rows_before(repo_id, before.sha, repository)
-        rejected_before = read_rejected(repository.snapshot(repo_id, before.sha))
-        rejected = rejected_before if rejected is None else rejected
-    changes = diff(rows_before, splits) if rows_before is not None else None
-    hashes = {name: content_hash(rows) for name, rows in splits.items()}
-    iteration = Iteration(
-        repo_id=repo_id,
-        version=_version_after(before, changes),
-        message=message,
-        content_hash=combine_hashes(hashes),
-        splits={name: SplitRecord(len(rows), hashes[name], _documents(rows)) for name, rows in splits.items()},
-        decision=Decision("unmeasured", "Published by hand; the target model was not trained on it."),
-        parent=before,
-        diff=changes.to_dict() if changes else {},
-        approach=find_approaches(next(iter(splits.values())).features),
-        environment=_environment(),
-        rejected=_count_reasons(rejected),
-        created_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
-    )
-    same_rows = rows_before is not None and dataset_hash(rows_before) == iteration.content_hash
-    unchanged = same_rows and _set_aside_hash(rejected) == _set_aside_hash(rejected_before)
-    return Draft(iteration, splits, rejected, unchanged)
+        split_card(_read_card(repo_id, before.parent.sha, repository) or "")  # a broken card is told before training
+        rejected = before.rejected if rejected is None else rejected
+    changes = diff(before.rows, splits) if before and before.rows is not None else None
+    record = _record(splits, repo_id, message, before, changes, rejected)
+    known = _find_known(record, before, rejected, version, repository)
+    if version is not None and known is None:
+        taken = {*repository.tags(repo_id), *(item.version for item in versions(repo_id, repository))}
+        record = dataclasses.replace(record, version=raise_version(record.version, version, taken))
+    record = dataclasses.replace(with_since(record, before, changes), merged_from=merged_from)
+    return Draft(record, splits, rejected, known)
 
 
 def commit(draft: Draft, repository: Repository) -> Iteration:
@@ -137,8 +174,10 @@ def commit(draft: Draft, repository: Repository) -> Iteration:
     parent = record.parent.sha if record.parent else None
     if record.decision.refused:  # measured again with other settings: a further commit on its branch
         parent = repository.branches(record.repo_id).get(record.branch, parent)
+    history = [] if record.parent is None else log(record.repo_id, repository=repository)
+    add_missing_tags(history, repository)
     with tempfile.TemporaryDirectory(prefix="hf-mbdc-") as scratch:
-        files = _write_revision(draft, repository, Path(scratch))
+        files = _write_revision(draft, history[::-1], repository, Path(scratch))
         sha = repository.commit(
             record.repo_id,
             files,
@@ -148,6 +187,49 @@ def commit(draft: Draft, repository: Repository) -> Iteration:
             branch=record.branch,
         )
     return dataclasses.replace(read_manifest(record.repo_id, sha, repository), sha=sha)
+
+
+def _record(
+    splits: DatasetDict,
+    repo_id: str,
+    message: str,
+    before: Side | None,
+    changes: Diff | None,
+    rejected: Dataset | None,
+) -> Iteration:
+    from hf_mbdc.approaches import find_approaches
+    from hf_mbdc.revisions.content_hash import combine_hashes, content_hash
+
+    hashes = {name: content_hash(rows) for name, rows in splits.items()}
+    parent = before.parent if before else None
+    return Iteration(
+        repo_id=repo_id,
+        version=version_after(parent, changes),
+        message=message,
+        content_hash=combine_hashes(hashes),
+        splits={name: SplitRecord(len(rows), hashes[name], _documents(rows)) for name, rows in splits.items()},
+        decision=Decision("unmeasured", "Published by hand; the target model was not trained on it."),
+        parent=parent,
+        diff=changes.to_dict() if changes else {},
+        approach=find_approaches(next(iter(splits.values())).features),
+        environment=_environment(),
+        rejected=_count_reasons(rejected),
+        created_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+    )
+
+
+def _find_known(
+    record: Iteration, before: Side | None, rejected: Dataset | None, version: str | None, repository: Repository
+) -> Iteration | None:
+    """The newest version, when the head and the draft hold its rows and the same ones set aside."""
+    if before is None or before.rows is None or _hash(before.rows) != record.content_hash:
+        return None
+    if _set_aside_hash(rejected) != _set_aside_hash(before.rejected):
+        return None
+    newest = next(iter(versions(record.repo_id, repository)), None)
+    if newest is None or newest.content_hash != record.content_hash or version not in (None, newest.version):
+        return None
+    return newest
 
 
 def _as_splits(dataset: Dataset | DatasetDict) -> DatasetDict:
@@ -168,65 +250,14 @@ def _as_splits(dataset: Dataset | DatasetDict) -> DatasetDict:
     return splits
 
 
-def parent_of(repo_id: str, repository: Repository, parent: str | None = None) -> ParentRecord | None:
-    """The head as a parent, None for an empty repository; an error when `parent` is not the head any more."""
-    head = repository.head(repo_id)
-    if head is None:
-        if parent is not None:
-            raise RevisionNotFoundError(
-                "The parent does not exist, the repository is empty", repo_id=repo_id, revision=parent
-            )
-        return None
-    sha = head if parent is None else repository.resolve(repo_id, parent)
-    if sha != head:
-        raise StaleParentError(
-            "The repository moved on since its parent was read",
-            repo_id=repo_id,
-            parent=parent,
-            head=head[:12],
-            mend="Load the head, apply the change to it, and publish again.",
-        )
-    manifest = find_manifest(repo_id, sha, repository)
-    latest = manifest or next(iter(versions(repo_id, repository)), None)
-    return ParentRecord(latest.version if latest else UNVERSIONED, sha, manifest.content_hash if manifest else "")
-
-
 def _already_there(draft: Draft, repository: Repository) -> Iteration | None:
     record = draft.iteration
     if record.decision.refused:
         same = (item for item in candidates(record.repo_id, repository) if item.content_hash == record.content_hash)
         return next((item for item in same if item.evidence == record.evidence), None)
-    if not draft.unchanged:
-        return None
-    item = next((item for item in versions(record.repo_id, repository)), None)
-    if item is not None and item.content_hash == record.content_hash:
-        add_missing_tag(item, repository)
-        return item
-    return None
-
-
-def _rows_before(repo_id: str, sha: str, repository: Repository) -> DatasetDict | None:
-    """The rows of a parent as they are, whoever wrote them; None for a head without data or without ids."""
-    from hf_mbdc.revisions.layout import read_files
-
-    try:
-        rows = read_files(repository.snapshot(repo_id, sha))
-    except IntegrityError:
-        raise
-    except DataError:
-        return None
-    return rows if all("id" in split.column_names for split in rows.values()) else None
-
-
-def _version_after(before: ParentRecord | None, changes: Diff | None) -> str:
-    """By the diff; a parent that cannot be compared counts as changed altogether."""
-    from hf_mbdc.revisions.version import FIRST, next_version, parse_version
-
-    if before is None or before.version == UNVERSIONED:
-        return FIRST
-    if changes is None:
-        return f"v{(parse_version(before.version) or (0, 0, 0))[0] + 1}.0.0"
-    return next_version(before.version, changes)
+    if draft.known is not None:
+        add_missing_tags([draft.known], repository)
+    return draft.known
 
 
 def _documents(rows: Dataset) -> int | None:
@@ -236,6 +267,12 @@ def _documents(rows: Dataset) -> int | None:
 def _count_reasons(rejected: Dataset | None) -> dict[str, int]:
     reasons = [] if rejected is None else rejected["reason"][:]
     return dict(sorted(Counter(map(str, reasons)).items()))
+
+
+def _hash(splits: DatasetDict) -> str:
+    from hf_mbdc.revisions.content_hash import dataset_hash
+
+    return dataset_hash(splits)
 
 
 def _set_aside_hash(rejected: Dataset | None) -> str:
@@ -251,7 +288,10 @@ def _check_text(message: str) -> None:
         )
 
 
-def _write_revision(draft: Draft, repository: Repository, folder: Path) -> dict[str, bytes | Path]:
+def _write_revision(
+    draft: Draft, history: list[Iteration], repository: Repository, folder: Path
+) -> dict[str, bytes | Path]:
+    """The files of a revision; `history` is oldest first."""
     from hf_mbdc.revisions.card import render_card
     from hf_mbdc.revisions.disk import sha256
     from hf_mbdc.revisions.layout import card_configs, write_files
@@ -260,10 +300,7 @@ def _write_revision(draft: Draft, repository: Repository, folder: Path) -> dict[
     known = _file_hashes(draft.iteration, repository)
     stored = Cost(bytes=sum(path.stat().st_size for path in data.values() if sha256(path) not in known))
     record = dataclasses.replace(draft.iteration, cost=draft.iteration.cost + stored)
-    history, card = [], None
-    if record.parent is not None:
-        history = log(record.repo_id, repository=repository)[::-1]
-        card = _read_card(record.repo_id, record.parent.sha, repository)
+    card = None if record.parent is None else _read_card(record.repo_id, record.parent.sha, repository)
     files: dict[str, bytes | Path] = {**data, MANIFEST: record.to_json().encode()}
     configs = card_configs(draft.dataset, draft.rejected)
     return {**files, **render_card(record, history, existing_card=card, configs=configs)}

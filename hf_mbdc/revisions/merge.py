@@ -6,6 +6,7 @@ that side; what both changed to the same is taken once; all else is a conflict a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -74,6 +75,40 @@ def merge(base: Mapping[str, Dataset], ours: Mapping[str, Dataset], theirs: Mapp
     if conflicts:
         raise _refusal(conflicts)
     return DatasetDict(merged)
+
+
+def merge_rejected(base: Dataset | None, ours: Dataset | None, theirs: Dataset | None) -> Dataset | None:
+    """The rows that were set aside on both sides, but for those that one side has mended; such rows have no ids.
+
+    Raises:
+        MergeConflictError: both sides changed them, and have other columns.
+    """
+    from datasets import Dataset, concatenate_datasets
+
+    from hf_mbdc.revisions.content_hash import content_hash
+
+    before, left, right = (content_hash(side) if side else "" for side in (base, ours, theirs))
+    if left in (before, right):
+        return theirs
+    if right == before:
+        return ours
+    ours, theirs = ours or Dataset.from_dict({}), theirs or Dataset.from_dict({})
+    if ours and theirs and ours.features != theirs.features:
+        raise _refusal([Conflict("rejected", None, None, ", ".join(ours.features), ", ".join(theirs.features))])
+    mine, known = (Counter(map(repr, side or ())) for side in (ours, base))
+    added, mended = mine - known, known - mine
+    return concatenate_datasets([_without(theirs, mended), _without(ours, mine - added)])
+
+
+def _without(rows: Dataset, gone: Counter[str]) -> Dataset:
+    """The rows but for some, each as often as it is counted."""
+    left, kept = gone.copy(), []
+    for place, row in enumerate(rows):
+        if left[repr(row)] > 0:
+            left[repr(row)] -= 1
+        else:
+            kept.append(place)
+    return rows.select(kept)
 
 
 def _merge_split(

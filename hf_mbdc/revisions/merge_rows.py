@@ -195,12 +195,13 @@ def _build(ours: Dataset, theirs: Dataset, rows: Alignment, changes: Changes, fe
     mixed = np.flatnonzero(~all_ours & ~all_theirs)
     kinds = Features(features)
     made = _mix(ours, theirs, in_ours[mixed], in_theirs[mixed], {n: c[mixed] for n, c in choice.items()}, kinds)
-    pool, places = [], np.empty(len(kept), np.int64)
+    pool: list[Dataset] = []
+    places = np.empty(len(kept), np.int64)
     for chosen, side, at in ((all_theirs, theirs, in_theirs), (all_ours & ~all_theirs, ours, in_ours)):
         if chosen.any():
-            places[chosen] = at[chosen] + sum(map(len, pool))
+            places[chosen] = at[chosen] + sum(len(part) for part in pool)
             pool.append(_as_features(side, kinds))
-    places[mixed] = np.arange(len(mixed)) + sum(map(len, pool))
+    places[mixed] = np.arange(len(mixed)) + sum(len(part) for part in pool)
     if len(mixed):
         pool.append(made)
     return concatenate_datasets(pool).select(places) if pool else made

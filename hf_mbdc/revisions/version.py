@@ -64,3 +64,31 @@ def next_version(parent_version: str | None, diff: Diff | None) -> str:
     if lost or diff.schema.removed or diff.schema.retyped:
         return f"v{major + 1}.0.0"
     return f"v{major}.{minor}.{patch + 1}" if diff.is_empty else f"v{major}.{minor + 1}.0"
+
+
+def raise_version(computed: str, wanted: str, existing: Iterable[str]) -> str:
+    """The version that a user asks for in place of the computed one; only upwards, and only a new one.
+
+    Raises:
+        RepositoryError: it is no version, is there already, or is lower than what changed asks for.
+
+    Example:
+        >>> raise_version("v1.1.0", "v2.0.0", ["v1.0.0"])
+        'v2.0.0'
+    """
+    numbers, least = parse_version(wanted), parse_version(computed)
+    if numbers is None or least is None:
+        raise RepositoryError("Not a version", version=wanted, mend=f"Write it like {computed}: v, then three numbers.")
+    if wanted in existing:
+        raise RepositoryError(
+            "The version exists already, and versions never change",
+            version=wanted,
+            mend=f"Leave it out for {computed}, or name a higher one.",
+        )
+    if numbers < least:
+        raise RepositoryError(
+            f"The version is lower than {computed}, which follows from what changed",
+            version=wanted,
+            mend="Leave it out, or name a higher one.",
+        )
+    return wanted
