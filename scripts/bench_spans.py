@@ -3,8 +3,8 @@
     python scripts/bench_spans.py --data ../shared/data
 
 Pages of 500 to 2,000 words are paragraphs of SQuAD or XQuAD, put together; the answers are one to ten of their words.
-Then the page gets its noise: of its characters 5, 10 or 15 % are replaced (half of them by what OCR takes them for),
-doubled by another or dropped, one word in fifty is split and one gap in fifty is closed. Three of ten questions have no
+Then the page gets its noise: of its characters 5, 10 or 15 % are misread (three of five replaced, half of these by what
+OCR takes them for; one of five dropped, one followed by another), one word in fifty is split, one gap in fifty closed. Three of ten questions have no
 answer: it is from another page, and this one does not contain it. An answer stands once on its page before the noise,
 so that there is one right place: its words. Counted is how often the best occurrence covers exactly them, and how often
 an unanswerable question finds something.
@@ -47,6 +47,7 @@ UNANSWERABLE = 3
 ALIKE = dict(zip("o0l1i5sbgqzu", "0oli1s5hqgzv", strict=True)) | {"e": "c", "c": "e", "n": "h", "h": "b", "a": "o"}
 ALIKE |= {"m": "n", "t": "f", "f": "t", "r": "n", "d": "cl", "w": "vv", "O": "0", "I": "l", "S": "5", "B": "8"}
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+EDGES = " .,;:!?\"'()[]"  # no part of an answer at its ends
 Span = tuple[int, int]
 
 
@@ -77,45 +78,32 @@ def read_korean(path: Path) -> list[str]:
     return sentences
 
 
-def noisy_word(word: str, rate: float, draw: random.Random, letters: str) -> str:
-    """The word after its noise: a replaced, an inserted and a dropped character are equally likely."""
-    out = []
-    for character in word:
-        kind = draw.random() / rate
-        if kind >= 1:
-            out.append(character)
-        elif kind < 1 / 3:
-            other = ALIKE.get(character) if draw.random() < 0.5 else None
-            out.append(other or draw.choice(letters))
-        elif kind < 2 / 3:
-            out += [character, draw.choice(letters)]
-    return "".join(out)
+def noisy_character(character: str, rate: float, draw: random.Random, letters: str) -> str:
+    """What is read for a character: itself, another one (three of five misreadings), one more, or nothing."""
+    kind = draw.random() / rate
+    if kind >= 1:
+        return character
+    if kind < 0.6:
+        return (ALIKE.get(character) if draw.random() < 0.5 else None) or draw.choice(letters)
+    return character + draw.choice(letters) if kind < 0.8 else ""
 
 
-def noisy_words(
-    words: Sequence[str], rate: float, draw: random.Random, letters: str
-) -> tuple[list[str], list[list[int]]]:
-    """The words of the noisy page, and for every word of the clean one those that hold what is left of it."""
-    out: list[str] = []
+def noisy_words(words: Sequence[str], rate: float, draw: random.Random, letters: str) -> tuple[list[str], list[list[int]]]:
+    """The words of the noisy page, and for every character of the clean one (joined by spaces) those that it is in."""
+    out = [""]
     places: list[list[int]] = []
-    join = False
     for word in words:
-        noisy = noisy_word(word, rate, draw, letters)
-        if not noisy:
-            places.append([])
-            continue
-        first = len(out)
-        if join:
-            first -= 1
+        cut = draw.randrange(1, len(word)) if len(word) > 3 and draw.random() < 0.02 else 0
+        for position, character in enumerate(word):
+            if position and position == cut and out[-1]:
+                out.append("")
+            noisy = noisy_character(character, rate, draw, letters)
             out[-1] += noisy
-        else:
-            out.append(noisy)
-        if len(noisy) > 3 and draw.random() < 0.02:
-            cut = draw.randrange(1, len(noisy)) - len(noisy)
-            out[-1:] = [out[-1][:cut], out[-1][cut:]]
-        places.append(list(range(first, len(out))))
-        join = draw.random() < 0.02
-    return out, places
+            places.append([len(out) - 1] if noisy else [])
+        places.append([])  # the space
+        if out[-1] and draw.random() >= 0.02:
+            out.append("")
+    return [word for word in out if word], places
 
 
 def make_pages(paragraphs: Sequence[str], rate: float, count: int, seed: int) -> list[Page]:
@@ -143,11 +131,12 @@ def make_pages(paragraphs: Sequence[str], rate: float, count: int, seed: int) ->
             source = words if answerable else clean[number - draw.randrange(1, count)]
             size = draw.randint(1, 10)
             first = draw.randrange(len(source) - size)
-            answer = " ".join(source[first : first + size]).strip(" .,;:!?\"'()[]")
-            stands = folded.count(fold(answer).text)
-            if len(answer) < 2 or stands != answerable:
+            text = " ".join(source[first : first + size])
+            answer = text.strip(EDGES)
+            if len(answer) < 2 or folded.count(fold(answer).text) != answerable:
                 continue
-            held = [place for word in places[first : first + size] for place in word] if answerable else []
+            low = len(" ".join(source[:first])) + bool(first) + len(text) - len(text.lstrip(EDGES))
+            held = [place for character in places[low : low + len(answer)] for place in character] if answerable else []
             if held or not answerable:
                 page.questions.append((answer, (min(held), max(held)) if held else None))
         pages.append(page)
@@ -269,8 +258,10 @@ def measure_long_page(paragraphs: Sequence[str], words: int, seed: int) -> tuple
     questions = []
     while len(questions) < 50:
         first = draw.randrange(len(clean) - 8)
-        answer = " ".join(clean[first : first + 8]).strip(".,;")
-        held = [place for word in places[first : first + 8] for place in word]
+        text = " ".join(clean[first : first + 8])
+        answer = text.strip(EDGES)
+        low = len(" ".join(clean[:first])) + bool(first) + len(text) - len(text.lstrip(EDGES))
+        held = [place for character in places[low : low + len(answer)] for place in character]
         if folded.count(fold(answer).text) == 1:
             questions.append((answer, (min(held), max(held))))
     tracemalloc.start()

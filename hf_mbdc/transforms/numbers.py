@@ -27,12 +27,11 @@ _AMOUNT = re.compile(rf"(-?){_CURRENCY}?\s?(-?)(\d+(?:[.,']\d+|\s\d{{3}}(?!\d))*
 _MINUS = re.compile(rf"([-−－﹣])(?:{_CURRENCY}\s?)?(?!\d[\d.,]*[-/:]\d)(\d+(?:[.,]\d+)*)", re.I)
 _BEFORE_MINUS = re.compile(rf"(?:^|[\s(\[{{|:;,=*\"'“‘]){_CURRENCY}?$", re.I)
 _LEADING_CURRENCY = re.compile(rf"{_CURRENCY}?(?=[-−－﹣])")
-# What OCR takes digits for, in words that are mostly digits.
-_DIGIT_FOR = str.maketrans("oislbzgq", "01518296")
+_UNREADABLE = "?"
 
 
 def number_value(text: str) -> Decimal | None:
-    """The value of a number with English, continental, Swiss or Indian separators, or None when it is none (a date, a version).
+    """The value of a number with English, continental, Swiss or Indian separators; None for a date or a version.
 
     Example:
         >>> number_value("1,234.50"), number_value("1.234.567,5"), number_value("12.05.2016")
@@ -122,8 +121,9 @@ def is_negative(folded: str) -> bool:
 def digits_agree(found: str, wanted: str, edits: int, max_distance: float) -> bool:
     """Whether the digits of a misread text can be those that are wanted.
 
-    Of the digits `max_distance` / 2 may differ, or as many as there are misread characters elsewhere: a page that reads
-    badly reads its numbers badly too. None may where digits are most of what is wanted.
+    A letter within a number is a digit that cannot be read. Of the digits `max_distance` / 2 may be others, or one for
+    every 30 letters, or as many as there are misread characters elsewhere: a page that reads badly reads its numbers
+    badly too. None may where digits are most of what is wanted.
 
     Args:
         found, wanted: folded texts.
@@ -132,20 +132,25 @@ def digits_agree(found: str, wanted: str, edits: int, max_distance: float) -> bo
     digits = _digits(wanted)
     if not digits:
         return True
-    differ = Levenshtein.distance(_digits(found), digits)
-    if not differ:
+    read = _digits(found)
+    others = Levenshtein.distance(read, digits) - read.count(_UNREADABLE)
+    if others > 0:  # a number that is stuck to a word is no word of digits
+        others = Levenshtein.distance("".join(filter(str.isdigit, found)), digits)
+    if others <= 0:
         return True
-    if 2 * len(digits) >= sum(map(str.isalnum, wanted)):
+    letters = sum(map(str.isalpha, wanted))
+    if len(digits) >= letters:
         return False
-    return differ <= max(int(max_distance * len(digits) / 2), min(edits - differ, len(digits) // 2))
+    return others <= max(int(max_distance * len(digits) / 2), letters // 30, min(edits - others, len(digits)))
 
 
 def _digits(text: str) -> str:
-    """The digits of the words that are mostly digits; a misread "w3ould" is no number."""
+    """The digits of the words that are mostly digits, with a mark for each letter; a misread "w3ould" is no number."""
     if not any(map(str.isdigit, text)):
         return ""
     digits = ""
     for word in _WORD.findall(text):
         own = sum(map(str.isdigit, word))
-        digits += "".join(filter(str.isdigit, word.translate(_DIGIT_FOR))) if own and 2 * own >= len(word) else ""
+        if own and 2 * own >= len(word):
+            digits += "".join(c if c.isdigit() else _UNREADABLE for c in word)
     return digits

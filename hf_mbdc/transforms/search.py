@@ -75,14 +75,14 @@ class SearchIndex:
         if not found and size <= _SHORT and self.text:
             near = fuzz.partial_ratio_alignment(needle, self.text, score_cutoff=100 * (1 - limit / size) - 1e-6)
             found = self._cut_all(needle, [near.dest_start], limit) if near else []
-        return sorted(found, key=lambda near: near.distance)
+        return sorted(found, key=lambda near: (near.distance, abs(near.end - near.start - size)))
 
     @staticmethod
     def _shift(length: int) -> int:
         return 19 if length < 1 << 14 else 16
 
     def votes(self, needle: str) -> np.ndarray:
-        """How many grams of the needle vote for each stretch of `STRETCH` places; the first one is its own length off."""
+        """How many grams of the needle vote for each stretch of `STRETCH` places, which begins that much earlier."""
         size = len(needle)
         grams = _grams(code_points(f" {needle} "), self._shift(len(self.text)))
         firsts = self._firsts[grams]
@@ -118,7 +118,7 @@ class SearchIndex:
     def _cut(self, needle: str, place: int, limit: int) -> Near | None:
         """The part that begins near `place`, cut at word borders."""
         text, size = self.text, len(needle)
-        slack = 12 if size < 128 else 40
+        slack = STRETCH + 4 + size // 6
         half = min(size, _HALF)
         head, tail = needle[:half], needle[-half:]
         begins = _marked(self._begins, place - slack, place + slack)
@@ -149,24 +149,27 @@ class SearchIndex:
         return Indel.distance(needle.replace(" ", ""), self.text[begin:end].replace(" ", ""))
 
     def _with_stuck_words(self, needle: str, begin: int, end: int, least: int) -> tuple[int, int, int]:
-        """The same with the needle's first or last words where they stand in one word with something else.
+        """The same where the needle's first or last word is written together with a neighbour of its own.
 
-        A neighbour that is stuck to the needle's first or last word is cut off; a word that was left out for the sake
-        of its neighbour is taken in as far as it is the needle's.
+        The neighbour is cut off, or the word that was left out for the neighbour's sake is taken in. A cut inside a
+        word must be worth more than one edit.
         """
         text = self.text
-        edits = Levenshtein.opcodes(needle, text[begin:end])
-        for edit, at_start in ((edits[0], True), (edits[-1], False)):
-            if edit.tag == "insert" and edit.dest_end - edit.dest_start > 1:
-                size = edit.dest_end - edit.dest_start
-                begin, end = (begin + size, end) if at_start else (begin, end - size)
-            elif edit.tag == "delete" and edit.src_end - edit.src_start > 1:
-                size = edit.src_end - edit.src_start
-                lost = needle[:size] if at_start else needle[-size:]
-                low, high = (max(0, begin - size), begin) if at_start else (end, end + size)
-                if Levenshtein.distance(lost, text[low:high]) <= size // 2:
-                    begin, end = min(begin, low), max(end, min(high, len(text)))
-        return begin, end, Levenshtein.distance(needle, text[begin:end])
+        head = needle.find(" ") if " " in needle else len(needle)
+        tail = len(needle) - 1 - needle.rfind(" ")
+        best = (least, begin, end)
+        word = text.rfind(" ", begin, end) + 1 or begin
+        following = text.find(" ", end + 1) if end < len(text) else end
+        inner = [p for p in (word + tail, word + tail + 1) if p < end - 1]
+        inner += [p for p in (end + 1 + tail, end + 2 + tail) if p < (following if following > 0 else len(text)) - 1]
+        best = min([best, *((Levenshtein.distance(needle, text[begin:p]) + 1, begin, p) for p in inner if p > begin)])
+        end = best[2]
+        word = text.find(" ", begin, end) if text.find(" ", begin, end) > 0 else end
+        before = text.rfind(" ", 0, max(0, begin - 1)) + 1
+        inner = [p for p in (word - head, word - head - 1) if p > begin + 1]
+        inner += [p for p in (begin - 1 - head, begin - 2 - head) if p > before + 1]
+        best = min([best, *((Levenshtein.distance(needle, text[p:end]) + 1, p, end) for p in inner if p < end)])
+        return best[1], best[2], Levenshtein.distance(needle, text[best[1] : best[2]])
 
 
 def _marked(mask: bytes, low: int, high: int) -> list[int]:
