@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import tempfile
+import uuid
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,6 +72,19 @@ def link(blob: Path, path: Path) -> None:
         shutil.copyfile(blob, path)
         with path.open("rb+") as file:
             _flush(file)
+
+
+def link_to(folder: Path, link: Path) -> Path:
+    """Makes `link` lead to a folder, wherever it led before, and gives it; the folder where there are no links."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    fresh = link.with_name(f"{link.name}.{uuid.uuid4().hex}")
+    try:
+        fresh.symlink_to(folder, target_is_directory=True)
+        fresh.replace(link)
+    except (OSError, NotImplementedError):
+        fresh.unlink(missing_ok=True)
+        return folder
+    return link
 
 
 def sync_tree(folder: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import DataError, IntegrityError
-from hf_mbdc.revisions.disk import sha256
+from hf_mbdc.revisions.disk import link_to, sha256
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +27,7 @@ SHARD_BYTES = 500_000_000  # a file that has grown to this size is followed by a
 # As datasets writes them, so that a stock push of the same rows meets the same chunks.
 PAGES: dict[str, Any] = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_level": 0}
 REJECTED = "rejected"
+CARD, MANIFEST, CHANGELOG = "README.md", "manifest.json", "CHANGELOG.md"
 
 _SPLIT = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
@@ -95,7 +96,9 @@ def read_files(snapshot: Path) -> DatasetDict:
     """The splits of a revision's folder, memory-mapped, by stock `load_dataset` with the configs of the folder's card.
 
     The cache of `datasets` knows a local file by its path and time of change. Here the cache folder is named by the
-    content of the files, so that rows of other files can never be returned, whatever was at that path before.
+    content of the files, so that rows of other files can never be returned, whatever was at that path before; and it
+    holds a link through which they are loaded, so that the same rows have the same place in every revision, and with
+    it their `map` caches.
 
     Raises:
         DataError: the folder holds no data that `datasets` can read.
@@ -104,9 +107,11 @@ def read_files(snapshot: Path) -> DatasetDict:
     import datasets
     from datasets.exceptions import DatasetGenerationError, SplitsVerificationError
 
-    cache = Path(datasets.config.HF_DATASETS_CACHE) / "hf_mbdc" / _folder_hash(snapshot)
+    cache = Path(datasets.config.HF_DATASETS_CACHE) / "hf_mbdc" / _data_hash(snapshot)
     try:
-        loaded = datasets.load_dataset(str(snapshot.resolve()), cache_dir=str(cache))
+        # Not beside the link: a folder named like it is where load_dataset would write, into the snapshot.
+        files = link_to(snapshot.resolve(), cache / "files")
+        loaded = datasets.load_dataset(str(files), cache_dir=str(cache / "arrow"))
     except (DatasetGenerationError, SplitsVerificationError) as error:
         raise IntegrityError(
             f"The data files cannot be read as the card of their revision says: {error.__cause__ or error}",
@@ -143,11 +148,36 @@ def _empty_splits(snapshot: Path, loaded: set[str]) -> dict[str, Dataset]:
     return found
 
 
-def _folder_hash(folder: Path) -> str:
-    """SHA-256 of the names and bytes of all files that can decide which rows are loaded."""
+def _data_hash(folder: Path) -> str:
+    """SHA-256 of the names and bytes of all that can decide which rows are loaded.
+
+    Of a card that says which files hold the data, only that and the features count, not its text.
+    """
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    hashes = {name: sha256(path) for name, path in paths.items() if not name.startswith("assets/")}
-    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+    named = _yaml_of(paths.pop(CARD)) if CARD in paths else {}
+    told = {name: named.get(name) for name in ("configs", "dataset_info")}
+    configs = told["configs"] if isinstance(told["configs"], list) else [None]
+    listed = all(isinstance(config, dict) and config.get("data_files") for config in configs)
+    beside = (MANIFEST, CHANGELOG) if listed else ()  # else load_dataset looks for data everywhere
+    hashes = {
+        name: sha256(path)
+        for name, path in paths.items()
+        if not name.startswith(("assets/", ".git")) and name not in beside
+    }
+    return hashlib.sha256(json.dumps([hashes, told], sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _yaml_of(card: Path) -> dict[str, Any]:
+    """The metadata of a card; all of its text when it cannot be read, as something that no other card has."""
+    import yaml
+
+    text = card.read_text("utf-8", errors="replace")
+    match = re.match(r"---\r?\n(.*?)\r?\n---", text.removeprefix("\ufeff"), re.DOTALL)
+    try:
+        found = yaml.safe_load(match[1]) if match else {}
+    except yaml.YAMLError:
+        found = None
+    return found if isinstance(found, dict) else {"dataset_info": text}
 
 
 def _common_features(splits: DatasetDict) -> Features:
