@@ -8,5 +8,6 @@ columns and, per row, why it could not be handled (or None). A new approach is o
 from hf_mbdc.approaches._annotate import Approach, annotate, annotate_with_rejected
 from hf_mbdc.approaches._checks import reason_kind
 from hf_mbdc.approaches._find import find_approaches, make_approach
+from hf_mbdc.approaches._fit import fit
 
-__all__ = ["Approach", "annotate", "annotate_with_rejected", "find_approaches", "make_approach", "reason_kind"]
+__all__ = ["Approach", "annotate", "annotate_with_rejected", "find_approaches", "fit", "make_approach", "reason_kind"]

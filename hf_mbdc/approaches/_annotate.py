@@ -8,12 +8,13 @@ import inspect
 import logging
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hf_mbdc.approaches._checks import LeftOut, check_approach, check_workload, describe_left_out
+from hf_mbdc.approaches._fit import fit
 from hf_mbdc.errors import DataError
 from hf_mbdc.transforms.checks import check_columns, check_id_values, check_ids
 
@@ -43,8 +44,9 @@ def annotate(ds: AnyDataset, approach: Approach, *, num_proc: int | None = None,
     """Adds the columns of an approach to a dataset, to every split of a dict, or to a stream.
 
     Rows that cannot be annotated (say, a document without words) are left out; a warning says how many, why and the
-    first one. `annotate_with_rejected` gives them too. Columns of the same names are replaced. The result does not
-    depend on `num_proc`, `batch_size` or the order of the rows.
+    first one. `annotate_with_rejected` gives them too. Columns of the same names are replaced. An approach that learns
+    from the data (`ExtractiveQA(choose="learned")`) does so first, see `fit`. The result does not depend on `num_proc`,
+    `batch_size` or the order of the rows.
 
     Args:
         ds: a `Dataset`, `DatasetDict`, `IterableDataset` or `IterableDatasetDict` with the columns `approach.reads`.
@@ -54,7 +56,8 @@ def annotate(ds: AnyDataset, approach: Approach, *, num_proc: int | None = None,
 
     Raises:
         DataError: a column is missing or of another type, an id is missing or not unique, a split is empty, or no row
-            of a split can be annotated. A stream's ids are checked batch by batch.
+            of a split can be annotated; or the approach has to learn, and the rows are too few or a stream. A stream's
+            ids are checked batch by batch.
         RecipeError: `approach` is none, or `num_proc` or `batch_size` is no number of at least 1.
 
     Example:
@@ -70,6 +73,8 @@ def annotate(ds: AnyDataset, approach: Approach, *, num_proc: int | None = None,
 
     check_approach(approach)
     check_workload(num_proc, batch_size)
+    if isinstance(ds, IterableDataset | IterableDatasetDict):
+        approach = fit(ds, approach)  # raises where there is something to learn
     if isinstance(ds, IterableDatasetDict):
         return IterableDatasetDict({split: _stream(part, approach, batch_size) for split, part in ds.items()})
     if isinstance(ds, IterableDataset):
@@ -116,11 +121,13 @@ def annotate_with_rejected(
     splits = dict(ds) if isinstance(ds, DatasetDict) else {str(ds.split) if ds.split else None: ds}
     if not splits:
         raise DataError("The dataset has no split", mend="Load one with hf_mbdc.load_dataset(…).")
+    for split, part in splits.items():
+        check_ids(part, split)
+        check_columns(part.features, wanted_columns(part.features, approach), split=split)
+    approach = fit(ds, approach)
     parts: dict[str | None, Dataset] = {}
     rejected: dict[str, list[str | None]] = {"id": [], "split": [], "reason": []}
     for split, part in splits.items():
-        check_ids(part, split)
-        check_columns(part.features, approach.reads, split=split)
         parts[split], left_out = _annotated(part, approach, num_proc, batch_size, split)
         rejected["id"] += left_out["id"]
         rejected["reason"] += left_out["reason"]
@@ -156,6 +163,14 @@ def _annotated(
     return kept, {"id": left_out["id"], "reason": left_out[REASON]}
 
 
+def wanted_columns(present: Iterable[str], approach: Approach) -> Features:
+    """What an approach reads of these columns: all that it must, and of `may_read`, if it has that, what is there."""
+    optional = getattr(approach, "may_read", {})
+    here = set(present)
+    wanted = {**approach.reads, **{name: feature for name, feature in optional.items() if name in here}}
+    return type(approach.reads)(wanted)
+
+
 @dataclass(frozen=True)
 class _Transform:
     """What `map` calls: the approach's columns with the reason beside them.
@@ -168,7 +183,8 @@ class _Transform:
     split: str | None
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-        columns, reasons = self.approach.try_transform({name: batch[name] for name in self.approach.reads})
+        read = wanted_columns(batch, self.approach)
+        columns, reasons = self.approach.try_transform({name: batch[name] for name in read})
         wanted, rows = set(self.approach.adds), len(reasons)
         if set(columns) != wanted:
             wrong = ", ".join(sorted(wanted.symmetric_difference(columns)))
@@ -196,7 +212,7 @@ class _StreamTransform:
     split: str | None
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-        reads = self.approach.reads
+        reads = wanted_columns(batch, self.approach)
         check_columns({name: reads.get(name) for name in batch}, reads, split=self.split)  # values have no types
         check_id_values(batch["id"], split=self.split)
         columns = _Transform(self.approach, self.split)(batch)
@@ -211,7 +227,7 @@ def _stream(ds: IterableDataset, approach: Approach, batch_size: int) -> Iterabl
     split = str(ds.split) if ds.split else None
     features = ds.features
     if features is not None:
-        check_columns(features, approach.reads, split=split)
+        check_columns(features, wanted_columns(features, approach), split=split)
         features = type(features)({**features, **approach.adds, REASON: Value("string")})
     done = ds.map(_StreamTransform(approach, split), batched=True, batch_size=batch_size, features=features)
     return done.filter(_is_sound, input_columns=[REASON]).remove_columns(REASON)
@@ -231,7 +247,7 @@ def _fingerprint(ds: Dataset, approach: Approach) -> str:
     digest = hashlib.sha256(f"{ds._fingerprint}\n{approach!r}\n{unicodedata.unidata_version}".encode())
     digest.update(importlib.metadata.version("rapidfuzz").encode())
     package = Path(__file__).parents[1]
-    for path in [Path(__file__), *sorted((package / "transforms").glob("*.py"))]:
+    for path in sorted([*Path(__file__).parent.glob("_*.py"), *(package / "transforms").glob("*.py")]):
         digest.update(path.read_bytes())
     module = sys.modules[type(approach).__module__]
     # A notebook's class has no module file, but its own source.

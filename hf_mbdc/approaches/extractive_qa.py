@@ -8,23 +8,24 @@ silent "no answer".
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
+from hf_mbdc.approaches._examples import examples
+from hf_mbdc.approaches._extractive_rows import NAN, Document, Documents, annotation, columns_of, given_answers, single
 from hf_mbdc.errors import DataError, RecipeError
-from hf_mbdc.transforms.boxes import box_problem, line_boxes, word_offsets, word_range
-from hf_mbdc.transforms.locate import Occurrence, SearchText, locate, match_score
+from hf_mbdc.transforms.choose import best_matches, by_position, question_scores, support_of
+from hf_mbdc.transforms.choose_learned import MIN_ROWS, Chooser, fit_chooser, read_chooser
+from hf_mbdc.transforms.locate import Occurrence, locate
 
 if TYPE_CHECKING:
     import numpy as np
-    from datasets import DatasetDict, Features
+    from datasets import Dataset, DatasetDict, Features
 
-Choice = Literal["first", "last", "random"]
+Choice = Literal["first", "last", "random", "question", "learned"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,10 @@ class ExtractiveQA:
     """Adds the offsets of the answers.
 
     Args:
-        choose: which of several occurrences becomes the annotation: the `first`, the `last`, or one at `random`. The
+        choose: which of several occurrences becomes the annotation: the `first`, the `last`, one at `random`, the one
+            nearest to the words of the `question`, or the one that a scorer takes which has `learned` from the rows of
+            the data whose answer occurs once; `hf_mbdc.transforms.choose` tells the rungs of this ladder. `annotate`
+            learns by itself; what was learned, a `Chooser` (or the mapping that JSON made of it), can be given too. The
             choice is among the occurrences with the best score and, of those, of the earliest answer in `answers`.
         max_distance: share of an answer's characters that may differ in the document, from 0 (none) to 0.5.
             Above 0.35 unanswerable questions begin to find answers.
@@ -42,12 +46,16 @@ class ExtractiveQA:
         `id`, `question` string · `words` list of string · `boxes` list of four integers each (x0 y0 x1 y1, 0–1000;
         [] for text without a page) · `context` string (the words with whitespace between them, "\\n" between lines) ·
         `answers` list of string (different ways to give the one answer; [] for an unanswerable question).
+        Where there is one: `pages` list of int32 (the page of each word, from 0; boxes are each on their own page).
 
     Adds:
         `answer_start`, `answer_end` (characters of `context`, end exclusive), `word_start`, `word_end` (inclusive), all
-        −1 when there is no occurrence · `answer_boxes` (one per line) · `matched_text` · `match_score` (1.0 verbatim,
+        −1 when there is no occurrence · `answer_boxes` (one per line) · `answer_page` (of its first word, from 0; −1
+        without occurrence) · `matched_text` · `match_score` (1.0 verbatim,
         NaN without occurrence; see `hf_mbdc.transforms.locate`) · `n_occurrences` · `candidates` (every occurrence in
-        document order: `start, end, score`) · `match_status`: `exact` (the answer's own characters, whitespace and
+        document order: `start, end, score, choice`; `choice` is the log-probability that the rung gives it, NaN where
+        position decided or a better match did) · `choice_margin` (best `choice` minus the second best: rows near 0 are
+        worth a look; NaN without two) · `match_status`: `exact` (the answer's own characters, whitespace and
         Unicode form aside), `fuzzy` (any other match), `absent` (an answer was given and not found), `unanswerable`
         (no answer was given).
 
@@ -71,19 +79,23 @@ class ExtractiveQA:
         "word_start": "First word of the answer; −1 = none.",
         "word_end": "Last word of the answer, inclusive; −1 = none.",
         "answer_boxes": "One box per line of the answer, x0 y0 x1 y1 from 0 to 1000.",
+        "answer_page": "Page of the answer's first word, from 0; −1 = none.",
         "matched_text": "The answer as it stands in `context`.",
         "match_score": "1.0 = verbatim, less = how near; NaN = none.",
         "n_occurrences": "How often the answer occurs.",
-        "candidates": "Every occurrence, in document order.",
+        "candidates": "Every occurrence, in document order; `choice` = log-probability that it is the one asked for.",
+        "choice_margin": "Best `choice` minus the second best; near 0 = unsure, NaN = nothing to choose.",
         "match_status": "exact | fuzzy | absent | unanswerable",
     }
 
-    choose: Choice = "first"
+    choose: Choice | Chooser = "first"
     max_distance: float = 0.3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.choose not in get_args(Choice):
+        if isinstance(self.choose, Mapping):
+            object.__setattr__(self, "choose", read_chooser(self.choose))
+        if not isinstance(self.choose, Chooser) and self.choose not in get_args(Choice):
             raise RecipeError(
                 f"choose is {self.choose!r}", key="choose", mend=f"Take one of {', '.join(get_args(Choice))}."
             )
@@ -112,6 +124,13 @@ class ExtractiveQA:
         )
 
     @cached_property
+    def may_read(self) -> Features:
+        """The columns that are read where they are."""
+        from datasets import Features, List, Value
+
+        return Features({"pages": List(Value("int32"))})
+
+    @cached_property
     def adds(self) -> Features:
         """The columns that `transform` returns."""
         from datasets import Features, List, Value
@@ -124,10 +143,14 @@ class ExtractiveQA:
                 "word_start": number,
                 "word_end": number,
                 "answer_boxes": List(List(number)),
+                "answer_page": number,
                 "matched_text": Value("string"),
                 "match_score": Value("float32"),
                 "n_occurrences": number,
-                "candidates": List({"start": number, "end": number, "score": Value("float32")}),
+                "candidates": List(
+                    {"start": number, "end": number, "score": Value("float32"), "choice": Value("float32")}
+                ),
+                "choice_margin": Value("float32"),
                 "match_status": Value("string"),
             }
         )
@@ -150,23 +173,28 @@ class ExtractiveQA:
 
     def try_transform(self, batch: Mapping[str, Sequence[Any]]) -> tuple[dict[str, list[Any]], list[str | None]]:
         """The added columns, and for each row why it cannot be annotated (its added values are then None), or None."""
-        documents = _Documents()
+        self._check_learned()
+        documents = Documents(batch)
         rows: list[dict[str, Any]] = []
         reasons: list[str | None] = []
-        columns = (batch[name] for name in ("id", "words", "boxes", "context", "answers"))
-        for row_id, words, boxes, context, answers in zip(*columns, strict=True):
+        for row, (row_id, question, answers) in enumerate(
+            zip(batch["id"], batch["question"], batch["answers"], strict=True)
+        ):
             try:
-                document = documents.get(words, boxes, context)
-                given = _given(answers)
+                document, given = documents.get(row), given_answers(answers)
             except ValueError as problem:
                 rows.append(dict.fromkeys(self.adds))
                 reasons.append(str(problem))
                 continue
             found = locate(document.text, given, max_distance=self.max_distance)
-            candidates = [{"start": o.start, "end": o.end, "score": _single(o.score)} for o in found]
-            rows.append(_annotation(document, given, candidates, self._choice(found, row_id)))
+            chosen, scores = self._choice(document, question, given, found, row_id)
+            candidates = [
+                {"start": o.start, "end": o.end, "score": single(o.score), "choice": single(score)}
+                for o, score in zip(found, scores, strict=True)
+            ]
+            rows.append(annotation(document, given, candidates, chosen))
             reasons.append(None)
-        return _columns(rows, list(self.adds)), reasons
+        return columns_of(rows, list(self.adds)), reasons
 
     def choose_candidate(self, batch: Mapping[str, Sequence[Any]], index: Sequence[int]) -> dict[str, list[Any]]:
         """The added columns once more, with another candidate chosen; `candidates` stay as they are, scores included.
@@ -178,10 +206,10 @@ class ExtractiveQA:
         Raises:
             DataError: an index is out of range, or a document is unsound.
         """
-        documents = _Documents()
+        documents = Documents(batch)
         rows = []
-        columns = (batch[name] for name in ("id", "words", "boxes", "context", "answers", "candidates"))
-        for row_id, words, boxes, context, answers, candidates, chosen in zip(*columns, index, strict=True):
+        columns = (batch[name] for name in ("id", "answers", "candidates"))
+        for row, (row_id, answers, candidates, chosen) in enumerate(zip(*columns, index, strict=True)):
             if not (0 <= chosen < len(candidates) or (chosen == -1 and not candidates)):
                 raise DataError(
                     f"There is no candidate {chosen}",
@@ -189,11 +217,31 @@ class ExtractiveQA:
                     mend=f"The row has {len(candidates)} candidates; −1 is for rows without any.",
                 )
             try:
-                document = documents.get(words, boxes, context)
+                document = documents.get(row)
             except ValueError as problem:
                 raise DataError(f"The document cannot be annotated: {problem}", id=row_id) from problem
-            rows.append(_annotation(document, _given(answers), candidates, chosen))
-        return _columns(rows, list(self.adds))
+            scored = [{"choice": NAN, **candidate} for candidate in candidates]  # rows of older versions have none
+            rows.append(annotation(document, given_answers(answers), scored, chosen))
+        return columns_of(rows, list(self.adds))
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is something to learn from data before `transform` can work."""
+        return self.choose == "learned"
+
+    def fit(self, splits: Mapping[str | None, Dataset]) -> ExtractiveQA:
+        """This approach with the `Chooser` that the data teaches; `hf_mbdc.fit` calls it.
+
+        The `train` split teaches, if there is one with enough rows, else all do. Of large ones, rows are read in the
+        order of a hash of their ids until `MAX_ROWS` have one occurrence of their answer.
+
+        Raises:
+            DataError: fewer than `MIN_ROWS` rows have exactly one occurrence of their answer.
+        """
+        found = examples([splits["train"]], self.max_distance) if "train" in splits else []
+        if sum(len(example.spans) == 1 for example in found) < MIN_ROWS:
+            found = examples(list(splits.values()), self.max_distance)
+        return dataclasses.replace(self, choose=fit_chooser(found))
 
     def options(self) -> dict[str, Any]:
         """The options as plain data, for a manifest."""
@@ -214,80 +262,31 @@ class ExtractiveQA:
             "anls": anls_scores(predictions, references),
         }
 
-    def _choice(self, found: Sequence[Occurrence], row_id: str) -> int:
-        """The index of the chosen occurrence; −1 when there is none."""
-        if not found:
-            return -1
-        best = max((o.score, -o.answer) for o in found)
-        pool = [index for index, o in enumerate(found) if (o.score, -o.answer) == best]
-        if self.choose == "random":
-            draw = hashlib.sha256(f"{self.seed}:{row_id}".encode()).digest()
-            return pool[int.from_bytes(draw[:8], "big") % len(pool)]
-        return pool[0] if self.choose == "first" else pool[-1]
+    def _check_learned(self) -> None:
+        if self.learns:
+            raise RecipeError(
+                "choose='learned' has learned nothing yet",
+                key="choose",
+                mend="Let it: approach = hf_mbdc.fit(dataset, approach). hf_mbdc.annotate does so for all but streams.",
+            )
 
-
-class _Document:
-    """A checked document; everything that its questions share is worked out once."""
-
-    def __init__(self, words: Sequence[str], boxes: Sequence[Sequence[int]], context: str) -> None:
-        if not context or not words:
-            raise ValueError("the document has no words")
-        if boxes is None or any(word is None for word in words):
-            raise ValueError("a word or the list of boxes is missing (null)")
-        problem = box_problem(words, boxes)
-        if problem:
-            raise ValueError(problem)
-        self.words, self.boxes, self.context = words, boxes, context
-        self.offsets = word_offsets(words, context)
-        self.text = SearchText(context)
-
-
-class _Documents:
-    """The documents of one batch. Rows of one document follow each other, each with its own copy of words and boxes."""
-
-    def __init__(self) -> None:
-        self.by_context: dict[str, _Document] = {}
-
-    def get(self, words: Sequence[str], boxes: Sequence[Sequence[int]], context: str) -> _Document:
-        known = self.by_context.get(context)
-        if known is None or known.words != words or known.boxes != boxes:
-            known = self.by_context[context] = _Document(words, boxes, context)
-        return known
-
-
-def _given(answers: Sequence[str | None] | None) -> list[str]:
-    """The answers that say something. A null answer is a hole in the data, not an unanswerable question."""
-    if answers is None or any(answer is None for answer in answers):
-        raise ValueError("answers is missing (null); an unanswerable question has an empty list")
-    return [answer for answer in answers if answer and answer.strip()]
-
-
-def _annotation(
-    document: _Document, answers: Sequence[str], candidates: Sequence[Mapping[str, Any]], chosen: int
-) -> dict[str, Any]:
-    start, end = (candidates[chosen]["start"], candidates[chosen]["end"]) if chosen >= 0 else (-1, -1)
-    first, last = word_range(document.offsets, start, end) if chosen >= 0 else (-1, -1)
-    matched = document.context[start:end] if chosen >= 0 else ""
-    score = max((match_score(matched, answer) for answer in answers), default=0.0) if chosen >= 0 else float("nan")
-    found, missed = "exact" if score == 1.0 else "fuzzy", "absent" if answers else "unanswerable"
-    return {
-        "answer_start": start,
-        "answer_end": end,
-        "word_start": first,
-        "word_end": last,
-        "answer_boxes": line_boxes(document.boxes, document.offsets, document.context, first, last),
-        "matched_text": matched,
-        "match_score": _single(score),
-        "n_occurrences": len(candidates),
-        "candidates": list(candidates),
-        "match_status": found if chosen >= 0 else missed,
-    }
-
-
-def _single(score: float) -> float:
-    """The score as the float32 that it is stored as, so that a stream yields what a file holds."""
-    return float(struct.unpack("f", struct.pack("f", score))[0])
-
-
-def _columns(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in names}
+    def _choice(
+        self, document: Document, question: str | None, answers: Sequence[str], found: Sequence[Occurrence], row_id: str
+    ) -> tuple[int, list[float]]:
+        """The index of the chosen occurrence (−1 when there is none), and the score of each."""
+        scores = [NAN] * len(found)
+        pool = best_matches(found)
+        if not pool:
+            return -1, scores
+        if not isinstance(self.choose, Chooser) and self.choose != "question":
+            return by_position(self.choose, pool, row_id, self.seed), scores
+        if len(pool) == 1:
+            return pool[0], scores
+        spans = [(found[index].start, found[index].end) for index in pool]
+        support = support_of(document.text, answers, found[pool[0]].answer, spans)
+        score = self.choose.scores if isinstance(self.choose, Chooser) else question_scores
+        for index, value in zip(
+            pool, score(document.choice_text, question or "", spans, support).tolist(), strict=True
+        ):
+            scores[index] = value
+        return max(pool, key=lambda index: (scores[index], -index)), scores

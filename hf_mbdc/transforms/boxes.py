@@ -76,13 +76,33 @@ def box_problem(words: Sequence[str], boxes: Sequence[Box]) -> str | None:
     return None
 
 
+def page_problem(words: Sequence[str], pages: Sequence[int | None] | None) -> str | None:
+    """What is wrong with the pages of the words of a document, or None. None is right too: all are on one page.
+
+    Example:
+        >>> page_problem(["a", "b"], [0])
+        '1 pages for 2 words'
+    """
+    if pages is None:
+        return None
+    if len(pages) != len(words):
+        return f"{len(pages)} pages for {len(words)} words"
+    number = next((number for number, page in enumerate(pages) if page is None or page < 0), None)
+    return None if number is None else f"word {number} has no page (0, 1, …): {pages[number]}"
+
+
 def line_boxes(
-    boxes: Sequence[Box], offsets: Sequence[tuple[int, int]], context: str, first: int, last: int
+    boxes: Sequence[Box],
+    offsets: Sequence[tuple[int, int]],
+    context: str,
+    first: int,
+    last: int,
+    pages: Sequence[int] | None = None,
 ) -> list[list[int]]:
     """One box per line around the words `first` to `last` (inclusive), in reading order; [] without boxes or words.
 
-    A line ends where the whitespace between two words holds a newline. Where the whole context holds none, geometry
-    decides: a word whose vertical middle lies outside the line so far starts the next one.
+    A line ends where the page does, or where the whitespace between two words holds a newline. Where the whole context
+    holds none, geometry decides: a word whose vertical middle lies outside the line so far starts the next one.
 
     Example:
         >>> line_boxes([[0, 0, 9, 5], [0, 6, 9, 9]], [(0, 1), (2, 3)], "a\\nb", 0, 1)
@@ -98,7 +118,7 @@ def line_boxes(
             starts_line = "\n" in context[offsets[word - 1][1] : offsets[word][0]]
         else:
             starts_line = not line[1] <= (box[1] + box[3]) / 2 <= line[3]
-        if starts_line:
+        if starts_line or (pages is not None and pages[word] != pages[word - 1]):
             lines.append(list(box))
         else:
             line[:] = min(line[0], box[0]), min(line[1], box[1]), max(line[2], box[2]), max(line[3], box[3])

@@ -45,7 +45,16 @@ def with_bad_rows() -> Dataset:
 
 
 def as_list(ds: Any) -> list[dict[str, Any]]:
-    return [{k: None if v != v else v for k, v in row.items()} for row in ds]
+    return [without_nan(row) for row in ds]
+
+
+def without_nan(value: Any) -> Any:
+    """NaN is not equal to itself; None is."""
+    if isinstance(value, dict):
+        return {name: without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [without_nan(inner) for inner in value]
+    return None if value != value else value
 
 
 def test_the_result_depends_on_nothing_but_the_rows() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,16 @@ def batch(*answers: list[str], **document: Any) -> dict[str, list[Any]]:
 
 
 def row(columns: dict[str, list[Any]], index: int = 0) -> dict[str, Any]:
-    return {name: values[index] for name, values in columns.items()}
+    """One row, with None for NaN, which is not equal to itself."""
+    return without_nan({name: values[index] for name, values in columns.items()})
+
+
+def without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [without_nan(inner) for inner in value]
+    return None if value != value else value
 
 
 def test_a_row_with_two_occurrences() -> None:
@@ -36,10 +44,15 @@ def test_a_row_with_two_occurrences() -> None:
         "word_start": 4,
         "word_end": 4,
         "answer_boxes": [[400, 10, 490, 19]],
+        "answer_page": 0,
         "matched_text": "9.00",
         "match_score": 1.0,
         "n_occurrences": 2,
-        "candidates": [{"start": 18, "end": 22, "score": 1.0}, {"start": 34, "end": 38, "score": 1.0}],
+        "candidates": [
+            {"start": 18, "end": 22, "score": 1.0, "choice": None},
+            {"start": 34, "end": 38, "score": 1.0, "choice": None},
+        ],
+        "choice_margin": None,
         "match_status": "exact",
     }
 
@@ -49,16 +62,18 @@ def test_a_row_with_two_occurrences() -> None:
 )
 def test_a_miss_is_a_status(answers: list[str], status: str) -> None:
     added = row(ExtractiveQA().transform(batch(answers)))
-    assert math.isnan(added.pop("match_score"))
     assert added == {
         "answer_start": -1,
         "answer_end": -1,
         "word_start": -1,
         "word_end": -1,
         "answer_boxes": [],
+        "answer_page": -1,
         "matched_text": "",
+        "match_score": None,
         "n_occurrences": 0,
         "candidates": [],
+        "choice_margin": None,
         "match_status": status,
     }
 
@@ -106,11 +121,13 @@ def test_choose_candidate_moves_the_annotation_and_keeps_the_candidates() -> Non
     approach = ExtractiveQA()
     rows = batch(["9.00"], ["nowhere"])
     annotated = {**rows, **approach.transform(rows)}
-    annotated["candidates"][0] = [{**c, "score": -1.5} for c in annotated["candidates"][0]]  # a model's log-probability
+    for candidate, choice in zip(annotated["candidates"][0], [-2.0, -0.5], strict=True):  # a model's log-probabilities
+        candidate["choice"] = choice
     moved = approach.choose_candidate(annotated, [1, -1])
     assert row(moved) == {
         **row(ExtractiveQA("last").transform(rows)),
         "candidates": annotated["candidates"][0],
+        "choice_margin": 1.5,
     }
     assert moved["match_status"] == ["exact", "absent"]
     assert set(moved) == set(approach.adds)
@@ -168,7 +185,7 @@ def test_documents_with_the_same_text_may_have_other_words() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"choose": "best"}, r"choose is 'best' \(key 'choose'\). Take one of first, last, random."),
+        ({"choose": "best"}, r"choose is 'best' \(key 'choose'\). Take one of first, last, random, question, learned."),
         ({"max_distance": 0.6}, r"max_distance is 0.6 .* Take a number from 0 to 0.5."),
         ({"max_distance": "0.3"}, r"max_distance is '0.3'"),
         ({"max_distance": float("nan")}, r"max_distance is nan"),
@@ -192,7 +209,7 @@ def test_make_and_find_approaches() -> None:
     found = find_approaches(columns)
     assert found["name"] == "extractive_qa"
     assert list(found["adds"]) == list(ExtractiveQA().adds)
-    assert found["adds"]["candidates"]["type"] == "list<{start: int32, end: int32, score: float32}>"
+    assert found["adds"]["candidates"]["type"] == "list<{start: int32, end: int32, score: float32, choice: float32}>"
     assert found["adds"]["answer_boxes"]["type"] == "list<list<int32>>"
     assert find_approaches(columns[:-1]) == {}
 
