@@ -33,7 +33,7 @@ def read_alto(content: bytes, path: str) -> list[Sheet]:
     except expat.ExpatError as error:
         what = f"Broken XML: {expat.ErrorString(error.code)}"
         raise DataError(what, path=path, line=error.lineno, column=error.offset + 1) from None
-    except ValueError as error:  # of a name of an encoding that Python does not know, or not as one of characters
+    except (ValueError, LookupError) as error:  # of an encoding of several bytes, or that Python does not know
         raise DataError(f"Broken XML: {error}", path=path) from None
     if not reader.pages:
         raise DataError("The file has no Page", path=path)

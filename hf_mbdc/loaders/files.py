@@ -13,6 +13,8 @@ from typing import Any
 
 from hf_mbdc.errors import DataError
 
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
 
 def open_folder(data_dir: str | None, loader: str, layout: str) -> Path:
     """The data set's folder (or file), once it is known to exist."""
@@ -63,18 +65,18 @@ def read_bytes(folder: Path, name: str) -> bytes:
         raise DataError(f"The file cannot be read: {error.strerror}", path=name) from error
 
 
-def read_text(folder: Path, name: str, fallback_encoding: str | None = None) -> str:
+def read_text(folder: Path, name: str, fallback_encoding: str | None = None, mend: str = "Save it as UTF-8.") -> str:
     """The text of a UTF-8 file, with or without a byte order mark.
 
     No encoding is guessed: nearly every sequence of bytes is valid in some code page, and a wrong guess would end up in
-    the data as if it were text. `fallback_encoding` (default: none) reads the files that are not UTF-8.
+    the data as if it were text. `fallback_encoding` (default: none) reads the files that are not UTF-8; `mend` is the
+    advice where there is none.
     """
     content = read_bytes(folder, name)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if fallback_encoding is None:
-            mend = 'If such files are in a Windows code page, pass fallback_encoding="cp1252" (or another one).'
             raise DataError(f"Not UTF-8 at byte {error.start}", path=name, mend=mend) from None
     try:
         return content.decode(fallback_encoding)
@@ -84,13 +86,29 @@ def read_text(folder: Path, name: str, fallback_encoding: str | None = None) -> 
 
 def read_json(folder: Path, name: str) -> Any:
     """What a JSON file holds."""
-    text = read_text(folder, name)
+    return parse_json(read_text(folder, name), name)
+
+
+def parse_json(text: str, name: str, line: int | None = None) -> Any:
+    """What a JSON text holds; `line` is its line in the file `name` if it is one of many there.
+
+    Raises:
+        DataError: broken JSON, or texts that no file can hold (a half of a surrogate pair, written as an escape).
+    """
     try:
-        return json.loads(text)
+        content = json.loads(text)
+        if SURROGATE.search(text):
+            json.dumps(content, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise DataError(f"Broken JSON: {error.msg}", path=name, line=error.lineno, column=error.colno) from None
+        what = f"Broken JSON: {error.msg}"
+        raise DataError(what, path=name, line=line or error.lineno, column=error.colno) from None
     except RecursionError:
-        raise DataError("Broken JSON: nested too deeply", path=name) from None
+        raise DataError("Broken JSON: nested too deeply", path=name, line=line) from None
+    except UnicodeEncodeError:
+        raise DataError("A text in the JSON holds half of a surrogate pair", path=name, line=line) from None
+    except ValueError as error:  # a number with thousands of digits
+        raise DataError(f"Broken JSON: {str(error).split(';')[0]}", path=name, line=line) from None
+    return content
 
 
 def natural_key(name: str) -> list[tuple[bool, int, str]]:
@@ -101,7 +119,7 @@ def natural_key(name: str) -> list[tuple[bool, int, str]]:
         ['p2.json', 'p10.json']
     """
     parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return [(part[0] in "0123456789", int(part) if part[0] in "0123456789" else 0, part) for part in parts]
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 def read_image(folder: Path, name: str) -> tuple[dict[str, Any], tuple[int, int]]:

@@ -30,9 +30,9 @@ def read_hocr(text: str, path: str) -> list[Sheet]:
     """
     reader = _Reader(path)
     reader.feed(text)
-    reader.close()
     if any(role for _, role in reader.open):
         raise DataError("The file ends inside a page", path=path)
+    reader.close()
     if not reader.pages:
         raise DataError("The file has no page (class 'ocr_page')", path=path)
     return reader.pages

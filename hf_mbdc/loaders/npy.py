@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import tokenize
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from hf_mbdc.errors import DataError
 from hf_mbdc.loaders import files
 
 NDARRAY = "numpy.ndarray"  # stands for the class, which is only ever passed on
+MAGIC = b"\x93NUMPY"
 MAX_SIDES = 32  # dimensions of an array
 MAX_EMPTY_ROWS = 10_000  # of an array without values: its rows take memory and nothing in the file
 KINDS = "biufUS"  # of numbers and texts: bool, int, unsigned, float, str, bytes
@@ -33,12 +35,15 @@ def read_object_array(folder: Path, name: str) -> list[Any]:
         DataError: no such file, another kind of file, or a pickle that asks for anything but plain data.
     """
     stream = io.BytesIO(files.read_bytes(folder, name))
+    if stream.getbuffer()[: len(MAGIC)] != MAGIC:
+        raise DataError("Not a .npy file", path=name)
     try:
         version = np.lib.format.read_magic(stream)
         read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, _, dtype = read_header[version](stream)
-    except (ValueError, KeyError) as error:
-        raise DataError(f"Not a .npy file: {str(error).splitlines()[0]}", path=name) from None
+    except (ValueError, TypeError, KeyError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError):
+        # NumPy evaluates the header as a Python literal, which fails in as many ways as there are literals.
+        raise DataError("The header of the .npy file cannot be read", path=name) from None
     if not dtype.hasobject or len(shape) != 1:
         raise DataError(f"The array has type {dtype} and shape {shape}, and not one dimension of objects", path=name)
     objects = load_plain(stream, name)

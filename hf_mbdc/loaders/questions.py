@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,11 +104,9 @@ def _entries(folder: Path, name: str) -> Iterator[tuple[int, Any]]:
 
 def _parse(text: str, name: str, line: int) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        return DataError(f"Broken JSON: {error.msg}", path=name, line=line, column=error.colno)
-    except RecursionError:
-        return DataError("Broken JSON: nested too deeply", path=name, line=line)
+        return files.parse_json(text, name, line)
+    except DataError as error:
+        return error
 
 
 def _csv_entries(text: str, name: str) -> Iterator[tuple[int, Any]]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LAYOUT = "a folder with box/*.csv and key/*.json (and img/*.jpg where there are images)"
+ENCODING_MEND = 'If such files are in a Windows code page, pass fallback_encoding="cp1252" (or another one).'
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 QUESTIONS = {
     "company": "What is the name of the company?",
@@ -171,7 +172,7 @@ def read_receipt(folder: Path, stem: str, image_name: str | None, encoding: str 
     lines = [
         parse_line(line, box_name, number)
         # not str.splitlines(), which also splits at characters that may be inside a text
-        for number, line in enumerate(files.read_text(folder, box_name, encoding).split("\n"), start=1)
+        for number, line in enumerate(files.read_text(folder, box_name, encoding, ENCODING_MEND).split("\n"), start=1)
         if line.strip()
     ]
     values = read_values(folder, f"key/{stem}.json")

@@ -6,6 +6,8 @@ import io
 import json
 import logging
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -186,3 +188,111 @@ def test_wrong_folders(tmp_path):
     (tmp_path / "ocr_results").mkdir()
     with pytest.raises(DataError, match="The folder has no question file in it"):
         load_dataset("docvqa", tmp_path)
+
+
+def snake(value):
+    """READ output with keys in snake_case, as pixparse has it."""
+    names = {"boundingBox": "bounding_box", "clockwiseOrientation": "clockwise_orientation"}
+    if isinstance(value, dict):
+        return {names.get(key, key): snake(item) for key, item in value.items()}
+    return [snake(item) for item in value] if isinstance(value, list) else value
+
+
+def pixparse(number=337, page=LETTER, document="xnbl0037", image=None, **more):
+    return {
+        "image": image and {"bytes": image, "path": "xnbl0037_1.png"},
+        "question_id": number,
+        "question": "what is the date mentioned in this letter?",
+        "answers": ["1/8/93", "January 8"],
+        "data_split": "val",
+        "ocr_results": snake(page["recognitionResults"][0]),
+        "other_metadata": {"ucsf_document_id": document, "ucsf_document_page_no": "1", "doc_id": 279},
+        **more,
+    }
+
+
+def write_parquet(path, *rows, row_group_size=2):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(list(rows)), path, row_group_size=row_group_size)
+
+
+def png(color=0):
+    buffer = io.BytesIO()
+    Image.new("L", (30, 60), color).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def test_parquet_gives_the_same_rows(folder, tmp_path_factory):
+    before = load_dataset("docvqa", folder)["validation"].to_list()
+    place = tmp_path_factory.mktemp("pixparse")
+    write_parquet(place / "data" / "validation-00000-of-00001.parquet", pixparse())
+    (place / "README.md").write_text("a card")
+    (place / "dataset_infos.json").write_text("{}")  # not read where there are Parquet files
+    assert load_dataset("docvqa", place)["validation"].to_list() == before
+
+
+def test_parquet_of_several_row_groups_files_and_splits(tmp_path):
+    pages = [ocr([word(f"page{n}", 0, 0, 9, 0, 9, 9, 0, 9)]) for n in range(5)]
+    rows = [pixparse(n, pages[n % 5], f"d{n % 5}", png(n % 5)) for n in range(10)]
+    write_parquet(tmp_path / "a.parquet", *rows[:7])
+    write_parquet(tmp_path / "b.parquet", *rows[7:], pixparse(10, pages[0], "d9", data_split="train"))
+    loaded = load_dataset("docvqa", tmp_path)
+    assert loaded["train"]["id"][:] == ["10"]
+    found = [(int(row["id"]), row["context"], row["image"].getpixel((0, 0))) for row in loaded["validation"]]
+    assert sorted(found) == [(n, f"page{n % 5}", n % 5) for n in range(10)]
+    loaded = load_dataset("docvqa", tmp_path, split_by="document", split_fractions=(0.5, 0, 0.5), seed=1)
+    sides = {row["id"]: split for split, rows in loaded.items() for row in rows.select_columns(["id"])}
+    assert set(sides.values()) == {"train", "test"}
+    assert all(sides[str(n)] == sides[str(n + 5)] for n in range(5))
+    assert sides["10"] == sides["0"]  # another document with the same page
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (
+            pixparse(2, answers=[], data_split="test"),
+            "The question has no `answers`: they are withheld, as in the official test file (path 'a.parquet', id 2).",
+        ),
+        (pixparse(2, document=""), "The question has no ucsf_document_id (path 'a.parquet', id 2)."),
+        (pixparse(2, other_metadata=None), "The question has no ucsf_document_id (path 'a.parquet', id 2)."),
+        (pixparse(337), "The id was there before (path 'a.parquet', id 337)."),
+        (pixparse(2, document="x", image=b"hello"), "Not an image (path 'xnbl0037_1.png')."),
+        (pixparse(2, ocr([]), "x"), "The document has no words (path 'a.parquet')."),
+        (
+            pixparse(2, document="x", ocr_results=None),
+            "The OCR file is in another format: TypeError(\"'NoneType' object is not subscriptable\") "
+            "(path 'a.parquet'). "
+            "It should have recognitionResults[0] with width, height and lines[].words[].{text, boundingBox[8]}.",
+        ),
+    ],
+)
+def test_one_bad_row_is_set_aside(tmp_path, bad, reason):
+    write_parquet(tmp_path / "a.parquet", pixparse(), bad)
+    loaded = load_with_rejected("docvqa", tmp_path)
+    assert loaded.dataset["validation"]["id"][:] == ["337"]
+    assert loaded.rejected["reason"][:] == [reason]
+
+
+def test_bad_parquet_files_are_set_aside(tmp_path):
+    write_parquet(tmp_path / "a.parquet", pixparse())
+    (tmp_path / "b.parquet").write_text("hello")
+    write_parquet(tmp_path / "c.parquet", {"question": "a"})
+    loaded = load_with_rejected("docvqa", tmp_path)
+    assert loaded.dataset["validation"].num_rows == 1
+    first, second = loaded.rejected["reason"][:]
+    assert first.startswith("Not a Parquet file: ")
+    assert first.endswith("(path 'b.parquet').")
+    assert second == "The Parquet file has no column 'ocr_results' (path 'c.parquet'). It has question."
+
+
+def test_an_unanswerable_question_outside_the_test_split(folder):
+    write(folder / "val_v1.0.json", {"data": [entry(answers=[])]})
+    assert load_dataset("docvqa", folder)["validation"][0]["answers"] == []
+
+
+def test_a_word_that_is_no_text(folder):
+    write(folder / "val_v1.0.json", {"data": [entry(), entry(2, ucsf_document_id="b")]})
+    write(folder / "ocr_results" / "b_1.json", json.dumps(LETTER).replace('"text": "1/8/93"', '"text": 3'))
+    reasons = load_with_rejected("docvqa", folder).rejected["reason"][:]
+    assert reasons == ["A word of the OCR result is no text (path 'ocr_results/b_1.json')."]

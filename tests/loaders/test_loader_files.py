@@ -26,10 +26,7 @@ def test_text_that_is_not_utf8(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"caf\xe9")
     with pytest.raises(DataError) as caught:
         files.read_text(tmp_path, "a.csv")
-    assert str(caught.value) == (
-        "Not UTF-8 at byte 3 (path 'a.csv'). "
-        'If such files are in a Windows code page, pass fallback_encoding="cp1252" (or another one).'
-    )
+    assert str(caught.value) == "Not UTF-8 at byte 3 (path 'a.csv'). Save it as UTF-8."
     assert files.read_text(tmp_path, "a.csv", "cp1252") == "café"
     with pytest.raises(DataError, match="Neither UTF-8 nor ascii at byte 3"):
         files.read_text(tmp_path, "a.csv", "ascii")
@@ -51,6 +48,28 @@ def test_broken_json_says_where(tmp_path):
     (tmp_path / "deep.json").write_text("[" * 200_000)
     with pytest.raises(DataError, match="nested too deeply"):
         files.read_json(tmp_path, "deep.json")
+    (tmp_path / "long.json").write_text("1" * 5000)
+    with pytest.raises(DataError, match=r"Broken JSON: Exceeds the limit .*\(path 'long.json'\)"):
+        files.read_json(tmp_path, "long.json")
+
+
+def test_half_a_surrogate_pair_could_not_be_stored(tmp_path):
+    (tmp_path / "a.json").write_text(r'["\ud83d\ude00"]')
+    assert files.read_json(tmp_path, "a.json") == ["\N{GRINNING FACE}"]
+    (tmp_path / "a.json").write_text(r'["\ud83d"]')
+    with pytest.raises(DataError, match=r"A text in the JSON holds half of a surrogate pair \(path 'a.json'\)"):
+        files.read_json(tmp_path, "a.json")
+
+
+def test_numbers_in_names_are_sorted_as_numbers():
+    assert sorted(["p10", "p9", "10", "p", "9a", "p1a2"], key=files.natural_key) == [
+        "9a",
+        "10",
+        "p",
+        "p1a2",
+        "p9",
+        "p10",
+    ]
 
 
 def test_content_hash_is_of_names_and_bytes_but_not_of_the_place(tmp_path):
