@@ -2,7 +2,8 @@
 
     python scripts/bench_spans.py --data ../shared/data
 
-Pages of 500 to 2,000 words are paragraphs of SQuAD or XQuAD, put together; the answers are one to ten of their words.
+Pages of 500 to 2,000 words are paragraphs of SQuAD or XQuAD, put together; the answers are one to ten of their words, at
+least four characters.
 Then the page gets its noise: of its characters 5, 10 or 15 % are misread (three of five replaced, half of these by what
 OCR takes them for; one of five dropped, one followed by another), one word in fifty is split, one gap in fifty closed. Three of ten questions have no
 answer: it is from another page, and this one does not contain it. An answer stands once on its page before the noise,
@@ -88,7 +89,9 @@ def noisy_character(character: str, rate: float, draw: random.Random, letters: s
     return character + draw.choice(letters) if kind < 0.8 else ""
 
 
-def noisy_words(words: Sequence[str], rate: float, draw: random.Random, letters: str) -> tuple[list[str], list[list[int]]]:
+def noisy_words(
+    words: Sequence[str], rate: float, draw: random.Random, letters: str
+) -> tuple[list[str], list[list[int]]]:
     """The words of the noisy page, and for every character of the clean one (joined by spaces) those that it is in."""
     out = [""]
     places: list[list[int]] = []
@@ -133,7 +136,7 @@ def make_pages(paragraphs: Sequence[str], rate: float, count: int, seed: int) ->
             first = draw.randrange(len(source) - size)
             text = " ".join(source[first : first + size])
             answer = text.strip(EDGES)
-            if len(answer) < 2 or folded.count(fold(answer).text) != answerable:
+            if len(answer) < 4 or folded.count(fold(answer).text) != answerable:
                 continue
             low = len(" ".join(source[:first])) + bool(first) + len(text) - len(text.lstrip(EDGES))
             held = [place for character in places[low : low + len(answer)] for place in character] if answerable else []

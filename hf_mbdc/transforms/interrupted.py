@@ -6,8 +6,12 @@ words, nearly as they should be, and not far from each other.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import product
+
 import numpy as np
 
+from hf_mbdc.transforms.misread import Difference, compare
 from hf_mbdc.transforms.search import STRETCH, Near, SearchIndex
 
 MOST_BETWEEN = 200  # characters between the two parts
@@ -17,8 +21,17 @@ _PER_EDIT = 8  # characters of a part for each that may differ
 _LEAST_VOTES = 0.6  # of the needle's grams, near each other
 
 
-def nearest_in_two(index: SearchIndex, votes: np.ndarray, needle: str, limit: int) -> Near | None:
-    """The range from the needle's first part to its second, with the sum of their distances; None: it is not there.
+@dataclass(frozen=True)
+class InTwo:
+    """The smallest range `start:end` around both parts, and how they, put together, differ from the needle."""
+
+    start: int
+    end: int
+    difference: Difference
+
+
+def nearest_in_two(index: SearchIndex, votes: np.ndarray, needle: str, limit: int) -> InTwo | None:
+    """The nearest two parts of the needle; None: it is not there.
 
     Args:
         index: the text.
@@ -33,7 +46,7 @@ def nearest_in_two(index: SearchIndex, votes: np.ndarray, needle: str, limit: in
         >>> text[near.start : near.end]
         'acme holdings date 04/03/2018 international limited'
     """
-    best: Near | None = None
+    best: InTwo | None = None
     if len(needle) < _LEAST or _most_near_each_other(votes) < _LEAST_VOTES * len(needle):
         return None
     for cut in (place for place, character in enumerate(needle) if character == " "):
@@ -42,14 +55,21 @@ def nearest_in_two(index: SearchIndex, votes: np.ndarray, needle: str, limit: in
             continue
         heads = index.nearest(head, min(limit, len(head) // _PER_EDIT))
         tails = index.nearest(tail, min(limit, len(tail) // _PER_EDIT)) if heads else []
-        for first in heads:
-            for second in tails:
-                distance = first.distance + second.distance
-                if 0 < second.start - first.end <= MOST_BETWEEN and distance <= limit:
-                    near = Near(first.start, second.end, distance)
-                    if best is None or (near.distance, near.end - near.start) < (best.distance, best.end - best.start):
-                        best = near
+        for first, second in product(heads, tails):
+            if 0 < second.start - first.end <= MOST_BETWEEN and first.distance + second.distance <= limit:
+                both = f"{_text(index, first)} {_text(index, second)}"
+                near = InTwo(first.start, second.end, compare(needle, both))
+                if best is None or _order(near) < _order(best):
+                    best = near
     return best
+
+
+def _text(index: SearchIndex, near: Near) -> str:
+    return index.text[near.start : near.end]
+
+
+def _order(near: InTwo) -> tuple[int, int]:
+    return near.difference.edits, near.end - near.start
 
 
 def _most_near_each_other(votes: np.ndarray) -> int:

@@ -10,11 +10,11 @@ The steps go from sure to unsure; a later one runs only when the ones before it 
    several numbers joined by hyphens, slashes or colons (dates, telephone numbers).
 2. **Another way of writing**: other spaces or punctuation (`text.squeeze`), the same amount ("RM 1,234.50" for
    "1234.5") or the same day ("20180304" for "04/03/2018", `dates`).
-3. **The nearest text** by Levenshtein distance of the folded texts (`search`), Hangul by its jamo. An answer of n
-   characters may differ in `max_distance` × (n − 3.5) of them, so that the shortest answers are never taken for others.
-   Misreading is spread over an answer, so that a word of it that is not there at all counts half as much again. Of the
-   digits no more may differ than of the letters, and none where they are most of the answer.
-   Where nothing is near, an answer may stand in two parts with the lines of another column in between (`interrupted`).
+3. **The nearest text** by Levenshtein distance of the folded texts (`search`), Hangul by its jamo, where it can be the
+   answer misread (`misread`): of n characters `max_distance` × (n − 3.5) may differ, look-alikes counting half, words
+   that are not there half as much again, and words that stand elsewhere on the page one more. Of the digits no more may
+   differ than of the letters, and none where they are most of the answer. Where nothing is near, an answer may stand in
+   two parts with the lines of another column in between (`interrupted`).
 
 Scores: 1.0 when the characters of the document are the answer's, but for the amount of whitespace and for what Unicode
 calls canonically equal; otherwise 0.99 × (1 − Levenshtein distance / length of the longer), both folded. So a
@@ -37,23 +37,23 @@ from hf_mbdc.transforms.characters import code_points, cuts
 from hf_mbdc.transforms.dates import WrittenDate, find_dates, same_dates
 from hf_mbdc.transforms.edit_distance import is_word_boundary
 from hf_mbdc.transforms.interrupted import nearest_in_two
+from hf_mbdc.transforms.misread import compare, digits_may_differ
 from hf_mbdc.transforms.numbers import (
     amount_value,
     cuts_number,
-    digits_agree,
     find_numbers,
     find_signs,
     is_amount,
     is_negative,
 )
-from hf_mbdc.transforms.search import SearchIndex, lost_characters
+from hf_mbdc.transforms.search import Near, SearchIndex
 from hf_mbdc.transforms.text import FoldedText, fold, has_hangul, jamo, plain, squeeze, squeezed
 
 BEST_INEXACT = 0.99  # the score of a text that differs in nothing but what folding takes away
 SCORE_MARGIN = 0.05  # an unsure occurrence this much worse than the best one is another text
 MAX_DISTANCE = 0.35
 _FREE = 3.5  # characters of an answer that must not differ at all
-_MOST_LOST = 8  # what words that are not there may count more: a long answer may repeat a part of itself
+_EDITS_PER_WEIGHT = 1.5  # look-alikes weigh half an edit
 _SURE_LENGTH = 8  # squeezed characters from which a hit inside a word is no accident
 
 
@@ -214,42 +214,47 @@ def _nearest_text(text: SearchText, answer: str, needle: FoldedText, max_distanc
         hay, index, wanted = text.jamo, text.jamo_index, jamo(needle).text
     else:
         hay, index, wanted = text.folded, text.index, needle.text
-    limit = allowed_edits(len(wanted), max_distance)
+    allowed = allowed_weight(len(wanted), max_distance)
+    limit = int(_EDITS_PER_WEIGHT * allowed)
     if limit < 1:
         return []
     votes = index.votes(wanted)
-    near = [
-        part
-        for part in index.nearest_by(votes, wanted, limit)
-        if part.distance < 3 or part.distance + _lost(wanted, hay.text[part.start : part.end]) <= limit
-    ]
-    if not near:
-        in_two = nearest_in_two(index, votes, wanted, limit)
-        near = [in_two] if in_two else []
+    near = [part for part in index.nearest_by(votes, wanted, limit) if _is_misread(index, wanted, part, max_distance)]
+    if not near and (in_two := nearest_in_two(index, votes, wanted, int(allowed))):
+        near = [in_two] if digits_may_differ(wanted, in_two.difference, max_distance) else []
     hits = []
     for part in near:
-        found = hay.text[part.start : part.end]
         start, end = hay.original(part.start, part.end)
-        if not digits_agree(found, wanted, part.distance, max_distance) or start in text.signs:
+        if cuts_number(hay.text, part.start, part.end) or start in text.signs:
             continue
-        if is_negative(found) == is_negative(wanted):
+        if is_negative(hay.text[part.start : part.end]) == is_negative(wanted):
             hits.append((start, end))
     return hits
 
 
-def _lost(wanted: str, found: str) -> int:
-    """What words that are not there at all count more."""
-    return min(lost_characters(wanted, found) // 2, _MOST_LOST)
+def _is_misread(index: SearchIndex, wanted: str, near: Near, max_distance: float) -> bool:
+    """Whether a near text can be the wanted one, badly read."""
+    allowed = allowed_weight(len(wanted), max_distance)
+    if near.distance <= min(2, allowed / 2) and not any(map(str.isdigit, wanted)):
+        return True
+    found = index.text[near.start : near.end]
+    difference = compare(wanted, found)
+    weight = difference.weight
+    if weight > allowed or not digits_may_differ(wanted, difference, max_distance):
+        return False
+    own = wanted.split()
+    others = [word for word in found.split() if len(word) > 1 and word not in own]
+    return weight + len(others) <= allowed or weight + sum(map(index.has_twice, others)) <= allowed
 
 
-def allowed_edits(size: int, max_distance: float) -> int:
-    """How many characters of an answer of that size may differ.
+def allowed_weight(size: int, max_distance: float) -> float:
+    """How much of an answer of that many characters may differ, in edits; the first ones must not differ.
 
     Example:
-        >>> [allowed_edits(size, 0.35) for size in (4, 7, 10, 20, 40)]
-        [0, 1, 2, 5, 12]
+        >>> [round(allowed_weight(size, 0.35), 1) for size in (3, 5, 10, 40)]
+        [0.0, 0.5, 2.3, 12.8]
     """
-    return max(0, int(max_distance * (size - _FREE)))
+    return max(0.0, max_distance * (size - _FREE))
 
 
 def _trimmed(context: str, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

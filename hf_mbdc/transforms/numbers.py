@@ -1,18 +1,12 @@
-"""Numbers in texts: their values, their signs, and which digits may be misread.
-
-Another digit is another amount, date or house, so that numbers are compared more strictly than words.
-"""
+"""Numbers in texts: their values and their signs."""
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
 
-from rapidfuzz.distance import Levenshtein
-
 from hf_mbdc.transforms.text import FoldedText
 
-_WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+(?:[.,']\d+)*")
 _GROUPED = re.compile(
     r"\d{1,3}(?:,\d{3})+(?:\.\d+)?"  # 1,234.50
@@ -27,7 +21,6 @@ _AMOUNT = re.compile(rf"(-?){_CURRENCY}?\s?(-?)(\d+(?:[.,']\d+|\s\d{{3}}(?!\d))*
 _MINUS = re.compile(rf"([-−－﹣])(?:{_CURRENCY}\s?)?(?!\d[\d.,]*[-/:]\d)(\d+(?:[.,]\d+)*)", re.I)
 _BEFORE_MINUS = re.compile(rf"(?:^|[\s(\[{{|:;,=*\"'“‘]){_CURRENCY}?$", re.I)
 _LEADING_CURRENCY = re.compile(rf"{_CURRENCY}?(?=[-−－﹣])")
-_UNREADABLE = "?"
 
 
 def number_value(text: str) -> Decimal | None:
@@ -116,41 +109,3 @@ def is_negative(folded: str) -> bool:
     """Whether a folded text begins with a negative number."""
     head = _LEADING_CURRENCY.match(folded)
     return _MINUS.match(folded, head.end() if head else 0) is not None
-
-
-def digits_agree(found: str, wanted: str, edits: int, max_distance: float) -> bool:
-    """Whether the digits of a misread text can be those that are wanted.
-
-    A letter within a number is a digit that cannot be read. Of the digits `max_distance` / 2 may be others, or one for
-    every 30 letters, or as many as there are misread characters elsewhere: a page that reads badly reads its numbers
-    badly too. None may where digits are most of what is wanted.
-
-    Args:
-        found, wanted: folded texts.
-        edits: Levenshtein distance of the two.
-    """
-    digits = _digits(wanted)
-    if not digits:
-        return True
-    read = _digits(found)
-    others = Levenshtein.distance(read, digits) - read.count(_UNREADABLE)
-    if others > 0:  # a number that is stuck to a word is no word of digits
-        others = Levenshtein.distance("".join(filter(str.isdigit, found)), digits)
-    if others <= 0:
-        return True
-    letters = sum(map(str.isalpha, wanted))
-    if len(digits) >= letters:
-        return False
-    return others <= max(int(max_distance * len(digits) / 2), letters // 30, min(edits - others, len(digits)))
-
-
-def _digits(text: str) -> str:
-    """The digits of the words that are mostly digits, with a mark for each letter; a misread "w3ould" is no number."""
-    if not any(map(str.isdigit, text)):
-        return ""
-    digits = ""
-    for word in _WORD.findall(text):
-        own = sum(map(str.isdigit, word))
-        if own and 2 * own >= len(word):
-            digits += "".join(c if c.isdigit() else _UNREADABLE for c in word)
-    return digits

@@ -77,6 +77,12 @@ class SearchIndex:
             found = self._cut_all(needle, [near.dest_start], limit) if near else []
         return sorted(found, key=lambda near: (near.distance, abs(near.end - near.start - size)))
 
+    def has_twice(self, word: str) -> bool:
+        """Whether a word stands in the text at least twice, between spaces."""
+        word = f" {word} "
+        first = self.text.find(word)
+        return first >= 0 and self.text.find(word, first + 1) >= 0
+
     @staticmethod
     def _shift(length: int) -> int:
         return 19 if length < 1 << 14 else 16
@@ -186,25 +192,3 @@ def _grams(codes: np.ndarray, shift: int) -> np.ndarray:
     """A 16-bit number or smaller for every three neighbouring characters; two grams may share one."""
     mixed = codes[:-2] * np.uint32(0x9E3779B1) + codes[1:-1] * np.uint32(0x85EBCA6B) + codes[2:] * np.uint32(0xC2B2AE35)
     return (mixed >> np.uint32(shift)).astype(np.uint16)
-
-
-def lost_characters(needle: str, found: str) -> int:
-    """How many characters of the needle belong to words that are not there at all, as an alignment shows.
-
-    Words of three letters and more count when more than 60 % of them are edited.
-
-    Example:
-        >>> lost_characters("the united kingdom", "the united states"), lost_characters("the kingdom", "tbe kingdcm")
-        (7, 0)
-    """
-    edited = [0] * (len(needle) + 1)
-    for edit in Levenshtein.editops(needle, found):
-        if edit.tag != "insert":
-            edited[edit.src_pos] = 1
-    lost = place = 0
-    for word in needle.split(" "):
-        end = place + len(word)
-        if len(word) > 2 and sum(edited[place:end]) > 0.6 * len(word):
-            lost += len(word)
-        place = end + 1
-    return lost
