@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from hf_mbdc.guidance.compare import compare
     from hf_mbdc.history import load, log, show
     from hf_mbdc.iteration import run
+    from hf_mbdc.lineage import blame
     from hf_mbdc.loaders import load_dataset, load_with_rejected
     from hf_mbdc.publication import publish
     from hf_mbdc.records import Iteration
+    from hf_mbdc.reproduction import replay
+    from hf_mbdc.restoration import rollback
     from hf_mbdc.revisions.diff import diff
     from hf_mbdc.revisions.folder import FolderRepository
     from hf_mbdc.revisions.hub import HubRepository
+    from hf_mbdc.verification import verify
 
 __version__ = "0.1.0"
 
@@ -32,6 +36,7 @@ __all__ = [
     "MbdcError",
     "annotate",
     "annotate_with_rejected",
+    "blame",
     "compare",
     "diff",
     "load",
@@ -39,8 +44,11 @@ __all__ = [
     "load_with_rejected",
     "log",
     "publish",
+    "replay",
+    "rollback",
     "run",
     "show",
+    "verify",
 ]
 
 _MODULE_OF = {
@@ -51,6 +59,7 @@ _MODULE_OF = {
     "MbdcError": "errors",
     "annotate": "approaches",
     "annotate_with_rejected": "approaches",
+    "blame": "lineage",
     "compare": "guidance.compare",
     "diff": "revisions.diff",
     "load": "history",
@@ -58,8 +67,11 @@ _MODULE_OF = {
     "load_with_rejected": "loaders",
     "log": "history",
     "publish": "publication",
+    "replay": "reproduction",
+    "rollback": "restoration",
     "run": "iteration",
     "show": "history",
+    "verify": "verification",
 }
 
 

@@ -143,6 +143,109 @@ def diff(
     _show(diff_table(changes.to_dict(), f"{repo_id} {old}", new))
 
 
+@app.command()
+def verify(
+    repo_id: RepoId,
+    revision: Annotated[str, typer.Argument(help="A version, branch or commit.")] = "main",
+    repository: Repository = "./repo",
+    as_json: Json = False,
+) -> None:
+    """Check a revision against its manifest, from the data; exits with 1 when something is not as it says."""
+    from hf_mbdc.progress import without_bars_of_datasets
+    from hf_mbdc.verification import verify as check
+
+    with without_bars_of_datasets():
+        found = check(repo_id, revision, repository=repository)
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        from hf_mbdc.revisions.reports import verification_table
+
+        _show(verification_table(found.to_dict()))
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def replay(
+    repo_id: RepoId,
+    revision: Annotated[str, typer.Argument(help="A version, branch or commit.")] = "main",
+    repository: Repository = "./repo",
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the raw files, for a first revision.")] = None,
+    work_dir: Annotated[Path | None, typer.Option(help="Folder of the trainings; default: a new one.")] = None,
+    max_parallel: Annotated[int | None, typer.Option(min=1, help="Trainings side by side; default: the cores.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the recorded recipe again and compare; exits with 1 when other rows come out."""
+    from hf_mbdc.reproduction import replay as make_again
+
+    found = make_again(
+        repo_id,
+        revision,
+        repository=repository,
+        data_dir=data_dir,
+        work_dir=work_dir,
+        max_parallel=max_parallel,
+        progress=not as_json,
+    )
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        from hf_mbdc.revisions.reports import replay_table
+
+        _show(replay_table(found.to_dict()))
+    if not (found.same or found.same_but_models):
+        raise typer.Exit(1)
+
+
+@app.command()
+def rollback(
+    repo_id: RepoId,
+    to: Annotated[str, typer.Argument(help="The version whose content is to be the newest again.")],
+    message: Annotated[str, typer.Option(help="Why; the headline of the changelog entry.")],
+    repository: Repository = "./repo",
+    as_json: Json = False,
+) -> None:
+    """Publish the content of an earlier version again, as a new version that says why."""
+    from hf_mbdc.progress import without_bars_of_datasets
+    from hf_mbdc.restoration import rollback as restore
+
+    with without_bars_of_datasets():
+        record = restore(repo_id, to, message=message, repository=repository)
+    if as_json:
+        _print_json(_as_json(record))
+        return
+    from hf_mbdc.revisions.terminal import show_panel
+
+    _show(show_panel(record))
+
+
+@app.command()
+def blame(
+    repo_id: RepoId,
+    id: Annotated[str, typer.Argument(help="The id of the row.", metavar="ID")],
+    revision: Annotated[str, typer.Option(help="The version, branch or commit whose history is read.")] = "main",
+    split: Annotated[str | None, typer.Option(help="Only what happened in this split.")] = None,
+    repository: Repository = "./repo",
+    as_json: Json = False,
+) -> None:
+    """Tell the history of one row: which version added, changed, moved or removed it, and by what."""
+    from hf_mbdc.lineage import blame as read_history
+    from hf_mbdc.progress import without_bars_of_datasets
+
+    with without_bars_of_datasets():
+        events = [
+            event.to_dict()
+            for event in read_history(repo_id, id, revision=revision, split=split, repository=repository)
+        ]
+    if as_json:
+        _print_json(events)
+        return
+    from hf_mbdc.revisions.reports import blame_table
+
+    _show(blame_table(events, repo_id, id))
+
+
 def main() -> None:
     """The entry point: runs the command, and turns an error into one readable line unless `--debug` is given."""
     debug = "--debug" in sys.argv

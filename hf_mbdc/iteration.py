@@ -87,6 +87,37 @@ def run(
     return latest
 
 
+def rebuild(
+    record: Iteration,
+    parent: DatasetDict | None,
+    *,
+    data_dir: str | Path | None = None,
+    work_dir: str | Path | None = None,
+    max_parallel: int | None = None,
+    progress: bool = True,
+) -> DatasetDict:
+    """The rows that the recipe of a record gives: by its steps from the parent's rows, or from raw files without one.
+
+    Nothing is measured and nothing is published.
+
+    Raises:
+        MbdcError: the recipe cannot run here: raw files or a model are missing.
+    """
+    from hf_mbdc.recipe import Recipe
+    from hf_mbdc.records import build
+
+    plan: Recipe = build(Recipe, record.recipe)
+    bench = _prepare(plan, data_dir if parent is None else None, None, None, work_dir, max_parallel, progress)
+    if parent is None:
+        return _load_and_annotate(bench, bench.recipe.dataset)[0]
+    wanted = (record.message, [step.name for step in record.steps])
+    item = next((i for i in plan.iterations if (i.message, [step.name for step in i.steps]) == wanted), None)
+    if item is None:
+        mend = "Its manifest was edited, or another version of hf_mbdc wrote it."
+        raise RecipeError("The recorded recipe has no such iteration", key="iterations", message=wanted[0], mend=mend)
+    return _stamp(_synthesize(bench, item, parent)[0], record.version)
+
+
 def _prepare(
     recipe: str | Path | Recipe,
     data_dir: str | Path | None,

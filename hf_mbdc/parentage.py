@@ -67,7 +67,7 @@ def read_side(repo_id: str, sha: str, repository: Repository) -> Side:
     return Side(
         describe_parent(repo_id, sha, repository),
         find_manifest(repo_id, sha, repository),
-        _read_rows(repo_id, sha, repository),
+        read_rows(repo_id, sha, repository),
         read_rejected(repository.snapshot(repo_id, sha)),
     )
 
@@ -162,7 +162,7 @@ def _no_parent(repo_id: str, parent: str) -> RevisionNotFoundError:
     return RevisionNotFoundError("The parent does not exist, the repository is empty", repo_id=repo_id, revision=parent)
 
 
-def _read_rows(repo_id: str, sha: str, repository: Repository) -> DatasetDict | None:
+def read_rows(repo_id: str, sha: str, repository: Repository) -> DatasetDict | None:
     """The rows of a revision; None when it has no data, or rows without ids."""
     from hf_mbdc.revisions.layout import read_files
 

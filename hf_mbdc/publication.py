@@ -12,7 +12,7 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hf_mbdc.errors import DataError, StaleParentError
 from hf_mbdc.history import MANIFEST, add_missing_tags, candidates, log, read_manifest, versions
@@ -141,7 +141,7 @@ def draft(
     merged_from = None
     if before is not None and base != head:
         landed = landed_since(repo_id, base, _hash(splits), repository)
-        if landed is not None and (rejected is None or landed.rejected == _count_reasons(rejected)):
+        if landed is not None and (rejected is None or landed.rejected == count_reasons(rejected)):
             return Draft(landed, splits, rejected, landed)
         if not merge:
             raise stale(repo_id, parent or "nothing", before.parent.sha)
@@ -212,8 +212,8 @@ def _record(
         parent=parent,
         diff=changes.to_dict() if changes else {},
         approach=find_approaches(next(iter(splits.values())).features),
-        environment=_environment(),
-        rejected=_count_reasons(rejected),
+        environment=environment(),
+        rejected=count_reasons(rejected),
         created_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
     )
 
@@ -264,7 +264,8 @@ def _documents(rows: Dataset) -> int | None:
     return len(set(rows["document_id"][:])) if "document_id" in rows.column_names else None
 
 
-def _count_reasons(rejected: Dataset | None) -> dict[str, int]:
+def count_reasons(rejected: Dataset | None) -> dict[str, int]:
+    """Reason → rows, of rows that were set aside."""
     reasons = [] if rejected is None else rejected["reason"][:]
     return dict(sorted(Counter(map(str, reasons)).items()))
 
@@ -326,7 +327,8 @@ def _read_card(repo_id: str, sha: str, repository: Repository) -> str | None:
         raise DataError(what, repo_id=repo_id, path="README.md", mend="Save it as UTF-8 and publish again.") from error
 
 
-def _environment() -> dict[str, Any]:
+def environment() -> dict[str, str]:
+    """Python, the kind of machine, and the versions of the packages that decide results."""
     import importlib.metadata
     import platform
 
