@@ -86,6 +86,11 @@ class SearchText:
         return squeeze(self.folded)
 
     @cached_property
+    def letters(self) -> str:
+        """The text of `squeezed`, which is known much sooner than its places."""
+        return squeezed(self.folded.text)
+
+    @cached_property
     def signs(self) -> dict[int, int]:
         return find_signs(self.context)
 
@@ -132,7 +137,7 @@ def locate(text: SearchText, answers: Sequence[str], *, max_distance: float = MA
     needles = [(index, answer.strip(), fold(answer)) for index, answer in enumerate(answers) if answer.strip()]
     for step in (_same_text, _same_but_for_writing, _nearest_text):
         found = [
-            Occurrence(start, end, match_score(text.context[start:end], answer), index)
+            Occurrence(start, end, _score(text.context[start:end], answer, needle.text), index)
             for index, answer, needle in needles
             for start, end in _trimmed(text.context, step(text, answer, needle, max_distance))
         ]
@@ -151,9 +156,13 @@ def match_score(found: str, answer: str) -> float:
         >>> match_score("SDN\\nBHD", "SDN BHD"), match_score("Sdn Bhd", "SDN BHD")
         (1.0, 0.99)
     """
+    return _score(found, answer, fold(answer).text)
+
+
+def _score(found: str, answer: str, folded: str) -> float:
     if found == answer or plain(found) == plain(answer):
         return 1.0
-    return BEST_INEXACT * Levenshtein.normalized_similarity(fold(found).text, fold(answer).text)
+    return BEST_INEXACT * Levenshtein.normalized_similarity(fold(found).text, folded)
 
 
 def _same_text(text: SearchText, answer: str, needle: FoldedText, _: float) -> list[tuple[int, int]]:
@@ -193,7 +202,7 @@ def _same_letters(text: SearchText, answer: str, needle: FoldedText) -> list[tup
     if not letters:
         return []
     hits = []
-    for position in _find_all(text.squeezed.text, letters):
+    for position in _find_all(text.letters, letters):
         start, end = text.squeezed.original(position, position + len(letters))
         start, end = _with_outer_punctuation(text.context, start, end, answer)
         found = fold(text.context[start:end]).text

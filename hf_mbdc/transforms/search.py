@@ -14,6 +14,7 @@ Short needles may share no gram with their misread selves; for them `rapidfuzz.f
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from rapidfuzz.distance import Indel, Levenshtein
 
 from hf_mbdc.transforms.characters import KINDS, SPACE, code_points, cuts
 
+_MIX = np.array([0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35])
 _HALF = 24  # characters of the needle that look for one of its ends
 _SHORT = 12  # characters up to which misreading may leave no gram whole
 _WIDTH = 3  # of the stretches of places that vote together, as a power of two
@@ -56,8 +58,8 @@ class SearchIndex:
         self._firsts = np.concatenate(([0], np.cumsum(counts)))
         free = cuts(codes) if borders is None else borders
         inked = (KINDS[codes] & SPACE) == 0
-        self._begins = (free[:-1] & inked).tobytes()
-        self._ends = b"\0" + (free[1:] & inked).tobytes()
+        self._begins = np.flatnonzero(free[:-1] & inked).tolist()
+        self._ends = (np.flatnonzero(free[1:] & inked) + 1).tolist()
 
     def nearest(self, needle: str, limit: int) -> list[Near]:
         """The parts of the text at most `limit` edits away from the needle, nearest first; they may overlap.
@@ -105,7 +107,7 @@ class SearchIndex:
         best = int(votes.max())
         if best < max(2, size // 6):
             return []
-        peaks = np.flatnonzero(votes >= max(2, 0.6 * best))
+        peaks = np.flatnonzero(votes >= max(2, (0.75 if 2 * best > size else 0.6) * best))
         peaks = peaks[np.argsort(-votes[peaks], kind="stable")[: 3 * _MOST]].tolist()
         apart: list[int] = []
         for peak in peaks:
@@ -127,8 +129,8 @@ class SearchIndex:
         slack = STRETCH + 4 + size // 6
         half = min(size, _HALF)
         head, tail = needle[:half], needle[-half:]
-        begins = _marked(self._begins, place - slack, place + slack)
-        ends = _marked(self._ends, place + size - slack, place + size + slack)
+        begins = _between(self._begins, place - slack, place + slack)
+        ends = _between(self._ends, place + size - slack, place + size + slack)
         if not begins or not ends:
             return None
         distance = Levenshtein.distance
@@ -178,17 +180,12 @@ class SearchIndex:
         return best[1], best[2], Levenshtein.distance(needle, text[best[1] : best[2]])
 
 
-def _marked(mask: bytes, low: int, high: int) -> list[int]:
-    """The places of the marks from low to high, both included."""
-    found = []
-    place = mask.find(1, max(0, low), max(0, high + 1))
-    while place >= 0:
-        found.append(place)
-        place = mask.find(1, place + 1, high + 1)
-    return found
+def _between(places: list[int], low: int, high: int) -> list[int]:
+    """Those from low to high, both included."""
+    return places[bisect_left(places, low) : bisect_right(places, high)]
 
 
 def _grams(codes: np.ndarray, shift: int) -> np.ndarray:
-    """A 16-bit number or smaller for every three neighbouring characters; two grams may share one."""
-    mixed = codes[:-2] * np.uint32(0x9E3779B1) + codes[1:-1] * np.uint32(0x85EBCA6B) + codes[2:] * np.uint32(0xC2B2AE35)
-    return (mixed >> np.uint32(shift)).astype(np.uint16)
+    """A number below 2 ** (32 − shift) for every three neighbouring characters; two grams may share one."""
+    mixed = np.correlate(codes.astype(np.int64), _MIX, "valid") & 0xFFFFFFFF
+    return (mixed >> shift).astype(np.uint16)

@@ -32,6 +32,8 @@ DASHES = "‐‑‒–—―−﹘﹣－"
 _ALIKE = str.maketrans(
     {**dict.fromkeys(SINGLE_QUOTES, "'"), **dict.fromkeys(DOUBLE_QUOTES, '"'), **dict.fromkeys(DASHES, "-")}
 )
+_DIGITS_APART = re.compile(r"[0-9][^0-9a-z]+[0-9]")
+_NO_PUNCTUATION = {code: None for code in range(128) if not chr(code).isalnum()}
 _HANGUL = re.compile("[가-힣]")
 # Capitals may follow a hyphen that is the word's own: "Ost-\nWest".
 _LINE_END_HYPHEN = re.compile(r"(?<=[^\W\d_])[-‐\u00ad][^\S\n]*\n\s*(?=[^\W\d_A-ZÀ-ÖØ-ÞА-ЯЁΑ-Ω])")
@@ -86,7 +88,7 @@ def _collapsed(text: str) -> FoldedText:
     joined = " ".join(text.split())
     if len(joined) == len(text.strip()):  # every gap is one character already
         margin = len(text) - len(text.lstrip())
-        return FoldedText(joined, range(margin, margin + len(joined)), range(margin + 1, margin + len(joined) + 1))
+        return FoldedText(joined, range(margin, margin + len(joined)), range(margin + 1, margin + 1 + len(joined)))
     inked = np.flatnonzero(KINDS[code_points(text)] & SPACE == 0)
     gaps = np.flatnonzero(np.diff(inked) > 1) + 1  # a word begins there
     starts = np.insert(inked, gaps, inked[gaps - 1] + 1)
@@ -161,37 +163,33 @@ def squeeze(folded: FoldedText) -> FoldedText:
         >>> squeeze(fold("No. 53 55, 57 &59")).text
         'no53 55 57 59'
     """
-    codes = code_points(folded.text)
+    places, text = _squeezed(folded.text)
+    starts, ends = _as_array(folded.starts)[places], _as_array(folded.ends)[places]
+    return FoldedText(text, array("l", starts.tobytes()), array("l", ends.tobytes()))
+
+
+def _squeezed(text: str) -> tuple[np.ndarray, str]:
+    """Which characters stay, and the text that they make."""
+    codes = code_points(text).copy()
     kinds = KINDS[codes]
-    kept = np.flatnonzero(kinds & KEPT)
+    mask = (kinds & KEPT) > 0
+    kept = np.flatnonzero(mask)
     digits = (kinds[kept] & DIGIT) > 0
-    gaps = np.flatnonzero((np.diff(kept) > 1) & digits[:-1] & digits[1:]) + 1
-    text = as_text(np.insert(codes[kept], gaps, ord(" ")))
-    starts, ends = _as_array(folded.starts), _as_array(folded.ends)
-    before, after = ends[kept[gaps - 1]], starts[kept[gaps]]  # both digits may be of one cluster: ¼
-    low, high = np.minimum(before, after), np.maximum(before, after)
-    firsts, lasts = np.insert(starts[kept], gaps, low), np.insert(ends[kept], gaps, high)
-    return FoldedText(text, array("l", firsts.tobytes()), array("l", lasts.tobytes()))
+    gaps = kept[1:][(np.diff(kept) > 1) & digits[:-1] & digits[1:]] - 1
+    codes[gaps], mask[gaps] = ord(" "), True
+    return np.flatnonzero(mask), as_text(codes[mask])
 
 
 def squeezed(folded: str) -> str:
-    """The text alone; for short texts, where arrays cost more than they save.
+    """The text alone, without its places.
 
     Example:
         >>> squeezed("no. 53 55, 57 &59")
         'no53 55 57 59'
     """
-    kept = ""
-    dropped = False
-    for character in folded:
-        if not (character.isalnum() or continues_cluster(character)):
-            dropped = True
-            continue
-        if dropped and kept and character.isdigit() and kept[-1].isdigit():
-            kept += " "
-        kept += character
-        dropped = False
-    return kept
+    if folded.isascii() and not _DIGITS_APART.search(folded):
+        return folded.translate(_NO_PUNCTUATION)
+    return _squeezed(folded)[1]
 
 
 def _as_array(places: Sequence[int]) -> np.ndarray:
