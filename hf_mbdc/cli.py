@@ -7,6 +7,7 @@ with 2; an interrupt with 130. A run whose candidate was not accepted exits with
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import signal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from hf_mbdc.records import Iteration
+    from hf_mbdc.review.page import Review
 
 app = typer.Typer(
     name="hf-mbdc",
@@ -141,6 +143,47 @@ def diff(
     from hf_mbdc.revisions.terminal import diff_table
 
     _show(diff_table(changes.to_dict(), f"{repo_id} {old}", new))
+
+
+@app.command()
+def inspect(
+    repo_id: RepoId,
+    revision: Annotated[str, typer.Argument(help="A version, branch or commit.")] = "main",
+    repository: Repository = "./repo",
+    output: Annotated[Path, typer.Option(help="The page to write; an earlier one is replaced.")] = Path("review.html"),
+    split: Annotated[str | None, typer.Option(help="Default: train, or the only one.")] = None,
+    status: Annotated[
+        list[str] | None, typer.Option(help="Only rows with it: fuzzy, absent, exact, unanswerable; may be repeated.")
+    ] = None,
+    max_margin: Annotated[
+        float | None, typer.Option(help="Only rows whose best candidate beats the second by at most this.")
+    ] = None,
+    ids: Annotated[list[str] | None, typer.Option("--ids", help="Only this row; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows at most, the most doubtful first.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Write one HTML page on which a person judges the most doubtful rows: keys, candidates, decisions to download."""
+    from hf_mbdc.history import load
+    from hf_mbdc.progress import without_bars_of_datasets
+    from hf_mbdc.review.page import inspect as write_page
+
+    with without_bars_of_datasets():
+        dataset = load(repo_id, revision, repository=repository)
+        page = write_page(
+            dataset,
+            output,
+            split=split,
+            status=status or (),
+            max_margin=max_margin,
+            ids=ids or (),
+            limit=limit,
+            repo_id=repo_id,
+            revision=revision,
+        )
+    if as_json:
+        _print_json({**dataclasses.asdict(page), "path": str(page.path)})
+        return
+    _show(_page_summary(page))
 
 
 @app.command()
@@ -292,6 +335,18 @@ def _as_json(item: Iteration) -> dict[str, Any]:
 
 def _print_json(data: Any) -> None:
     typer.echo(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def _page_summary(page: Review) -> Text:
+    from rich.text import Text
+
+    told = f"{page.shown} of {page.selected} rows to look at, of {page.rows} in {page.split or 'the split'}"
+    lines = [f"Wrote {page.path} ({page.bytes / 1e6:.1f} MB): {told}."]
+    if page.shown < page.selected:
+        lines.append(f"{page.selected - page.shown} are left out; --limit {page.selected} asks for all.")
+    if page.images_left_out:
+        lines.append(f"{page.images_left_out} images are left out to keep the file small; their words are drawn.")
+    return Text("\n".join([*lines, "Open it in a browser; `?` shows its keys. Then download the decisions."]))
 
 
 def _next_command(last: Iteration, repository: str) -> Text:

@@ -29,6 +29,7 @@ ALLOWED = {
     "writers": BASE | {"transforms", "approaches"},  # the names of the columns that an approach adds
     "generation": BASE,
     "synthesis": BASE | {"transforms", "approaches", "targets", "training", "generation"},
+    "review": BASE | {"transforms", "approaches", "revisions"},  # the templates
     "revisions": BASE,
     "guidance": BASE,
     "metrics": BASE,
