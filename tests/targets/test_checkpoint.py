@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BertConfig,
     BertForQuestionAnswering,
+    BertTokenizer,
     GPT2Config,
     GPT2ForQuestionAnswering,
     LayoutLMConfig,
@@ -20,15 +23,19 @@ from transformers import (
     LayoutLMv3Config,
     LayoutLMv3ForQuestionAnswering,
     LayoutLMv3Tokenizer,
+    LayoutXLMTokenizer,
     LiltConfig,
     LiltForQuestionAnswering,
     PreTrainedTokenizerFast,
+    RobertaTokenizer,
+    XLMRobertaTokenizer,
 )
 
 from hf_mbdc.errors import TrainingError
 from hf_mbdc.targets import Target, load_target
 from hf_mbdc.targets.batches import collate
-from hf_mbdc.targets.encoding import encode_rows
+from hf_mbdc.targets.checkpoint import CheckpointEncoder
+from hf_mbdc.targets.encoding import covered_spans, encode_rows, locate_spans
 from hf_mbdc.targets.objective import labelled_spans, span_loss, span_scores
 from hf_mbdc.training.predict import predict
 
@@ -61,6 +68,7 @@ ROW: dict[str, Any] = {
     "answer_end": 17,
     "candidates": [{"start": 13, "end": 17, "score": 1.0}],
 }
+NO_WORDS, NO_BOXES = np.zeros((0, 2), dtype=np.int64), np.zeros((0, 4), dtype=np.int64)
 
 
 def save_tokenizer(folder: Path, length: int = 512) -> None:
@@ -236,3 +244,114 @@ def test_a_folder_named_like_the_new_model_is_not_read(tmp_path: Path, monkeypat
     new = load_target("layout_span").model.state_dict()["words.weight"]
     kept = load_target("./layout_span").model.state_dict()["words.weight"]
     assert not torch.equal(new, kept)
+
+
+# --- tokenizers of every common kind: answers come back from their tokens ---
+
+TEXTS = [
+    "TOTAL RM9.00 (GST 6%) DATE:25/12/2018 TaxInvoice No.5",
+    "서울은 대한민국의 수도이다. 서울에서 부산까지",
+    "東京都は日本の首都である。",
+    "กรุงเทพมหานครเป็นเมืองหลวง",
+    "стандартаDVB-S2 Интерактивный",
+]
+
+
+def tokenizers_of_every_kind() -> dict[str, Any]:
+    byte_alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    # Merges that cross the characters of Hangul (EA/EC/EB) and of punctuation, as a trained vocabulary has them.
+    merges = [("9", "."), ("9.", "0"), ("ì", "Ħ"), ("ìĦ", "ľ"), ("ìĦľ", "ì"), ("R", "M"), (")", ",")]
+    bytewise = {token: i for i, token in enumerate([*special, *byte_alphabet, *map("".join, merges)])}
+    characters = sorted({character for text in TEXTS for character in text.replace(" ", "▁")})
+    long_pieces = ["▁서울은", "서울", "는", "▁TOTAL▁RM9.00", "RM9.00", "▁(GST", "東京", "ประเ", "стандартаDVB"]
+    pieces = [(token, 0.0) for token in special]
+    pieces += [(piece, -20.0) for piece in characters] + [(piece, -1.0) for piece in long_pieces]
+    words = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])}
+    for piece in [*characters, *(f"##{c}" for c in characters), "서울은", "rm9", "東京", "กรุง"]:
+        words.setdefault(piece, len(words))
+    return {
+        "WordPiece": BertTokenizer(vocab=words),
+        "byte-level BPE": RobertaTokenizer(vocab=bytewise, merges=merges),
+        "LayoutLMv3": LayoutLMv3Tokenizer(vocab=bytewise, merges=merges),
+        "Unigram": XLMRobertaTokenizer(vocab=pieces),
+        "LayoutXLM": LayoutXLMTokenizer(vocab=pieces),
+    }
+
+
+KINDS = tokenizers_of_every_kind()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (0, "9.00"),
+        (0, "RM9.00"),
+        (0, "GST"),
+        (0, "6%"),
+        (0, "25/12/2018"),
+        (0, "5"),
+        (1, "서울"),
+        (1, "대한민국"),
+        (1, "수도"),
+        (1, "부산"),
+        (2, "東京"),
+        (2, "日本"),
+        (2, "首都"),
+        (3, "เมืองหลวง"),
+        (4, "DVB-S2"),
+        (4, "стандарта"),
+    ],
+)
+def test_answers_inside_words_come_back_with_every_kind_of_tokenizer(kind: str, text: int, answer: str) -> None:
+    coder = CheckpointEncoder(KINDS[kind])
+    start = TEXTS[text].index(answer)
+    span = start, start + len(answer)
+    row = {**ROW, "context": TEXTS[text], "words": TEXTS[text].split(), "boxes": [], "candidates": []}
+    [encoded] = encode_rows([{**row, "answers": [answer], "answer_start": span[0], "answer_end": span[1]}], coder)
+    assert not encoded.widened
+    assert covered_spans(encoded.windows, encoded.answer).tolist() == [list(span)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_answer_changes_no_input(kind: str) -> None:
+    row = {**ROW, "context": TEXTS[1], "words": TEXTS[1].split(), "boxes": [], "candidates": []}
+    rows = [{**row, "answers": ["x"], "answer_start": a, "answer_end": a + 2} for a in (0, 4, 11)]
+    encoded = encode_rows([*rows, {**row, "answers": [], "answer_start": -1}], CheckpointEncoder(KINDS[kind]))
+    assert len({one.windows[0].inputs["input_ids"].tobytes() for one in encoded}) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_line_break_is_a_space(kind: str) -> None:
+    coder = CheckpointEncoder(KINDS[kind])
+    rows = [{**ROW, "context": gap.join(ROW["words"]), "answers": []} for gap in (" ", "\n", "\t")]
+    first, *others = (encode_rows([row], coder)[0].windows[0] for row in rows)
+    for other in others:
+        assert (other.inputs["input_ids"] == first.inputs["input_ids"]).all()
+        assert (other.offsets == first.offsets).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(kind=st.sampled_from(sorted(KINDS)), words=st.lists(st.sampled_from(" ".join(TEXTS).split()), max_size=60))
+def test_windows_of_every_tokenizer_own_each_token_once(kind: str, words: list[str]) -> None:
+    text = " ".join(words)
+    short, whole = CheckpointEncoder(KINDS[kind], max_length=40), CheckpointEncoder(KINDS[kind])
+    windows, [all_of_it] = (c.encode("Total?", c.encode_document(text, NO_WORDS, NO_BOXES)) for c in (short, whole))
+    tokens = all_of_it.offsets[all_of_it.starts].tolist() if len(all_of_it.offsets) < 512 else None
+    owned = [pair for window in windows for pair in window.offsets[window.starts].tolist()]
+    if tokens is not None:
+        assert owned == tokens
+    for start in range(0, len(owned), 7):
+        end = min(len(owned) - 1, start + 2)
+        span = owned[start][0], owned[end][1]
+        [located] = locate_spans(windows, [span], short.max_answer_tokens)
+        if located[0] >= 0:
+            assert covered_spans(windows, located[None]).tolist() == [list(span)]
+            assert windows[located[0]].starts[located[1]]
+
+
+def test_tokenizers_keep_their_own_files(tmp_path: Path) -> None:
+    before = KINDS["Unigram"].backend_tokenizer.to_str()
+    CheckpointEncoder(KINDS["Unigram"])
+    assert KINDS["Unigram"].backend_tokenizer.to_str() == before

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_mbdc.errors import DataError
-from hf_mbdc.targets.encoding import Window, encode_rows, locate_spans, make_windows, word_ranges
+from hf_mbdc.targets.encoding import Window, covered_spans, encode_rows, locate_spans, make_windows, word_ranges
 from hf_mbdc.targets.layout_features import LayoutSpanEncoder
 from hf_mbdc.targets.layout_span import LayoutSpanConfig
 
@@ -210,3 +210,63 @@ def test_documents_are_equal_when_text_and_boxes_are() -> None:
     assert [row.document for row in (first, second, third, fourth)] == [0, 1, 0, 0]
     assert second.windows[0].inputs["bbox"][1].tolist() == [100, 100, 200, 200]
     assert first.windows[0].inputs["bbox"] is third.windows[0].inputs["bbox"]
+
+
+def window_of(*offsets: tuple[int, int]) -> Window:
+    ranges = np.array([(-1, -1), *offsets])
+    return Window({}, ranges, ranges[:, 0] >= 0)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "span", "tokens"),
+    [
+        ([(0, 2), (2, 6)], (2, 6), [2, 2]),
+        ([(0, 2), (2, 6)], (0, 4), [1, 2]),  # ends inside a token: all of it
+        ([(0, 1), (0, 2), (1, 2)], (1, 2), [3, 3]),  # bytes of two characters in one token, and the second's alone
+        ([(0, 1), (0, 2), (1, 2)], (0, 1), [1, 1]),
+        ([(0, 2), (1, 3)], (1, 2), [1, 2]),  # no token begins and ends there: both hold a part of it
+        ([(5, 6), (5, 6), (5, 6)], (5, 6), [1, 3]),  # one character that is three tokens
+        ([(0, 1), (2, 3)], (1, 2), [-1, -1]),
+    ],
+)
+def test_the_tokens_that_hold_a_span(offsets: list[tuple[int, int]], span: tuple[int, int], tokens: list[int]) -> None:
+    [[_, *found]] = locate_spans([window_of(*offsets)], [span], 4)
+    assert found == tokens
+
+
+def test_what_tokens_cover() -> None:
+    windows = [window_of((0, 5), (6, 10)), window_of((6, 10), (11, 12))]
+    located = np.array([[0, 1, 2], [1, 1, 2], [-1, -1, -1], [0, 0, 0]])
+    assert covered_spans(windows, located).tolist() == [[0, 10], [6, 12], [-1, -1], [-1, -1]]
+
+
+def test_an_answer_inside_a_token_is_known_to_be_widened() -> None:
+    exact, inside = encode_rows([ROW, {**ROW, "answers": ["9.0"], "answer_end": 16}], encoder())
+    assert (exact.widened, inside.widened) == (False, True)
+    unanswerable = {**ROW, "answers": [], "answer_start": -1, "answer_end": -1, "candidates": []}
+    assert not encode_rows([unanswerable], encoder())[0].widened
+
+
+@settings(deadline=None, max_examples=60)
+@given(text=st.text(st.sampled_from("ab AB 12.,/-:서울は東\nกำж\u0301(é"), max_size=120), data=st.data())
+def test_a_span_between_token_borders_comes_back(text: str, data: st.DataObject) -> None:
+    coder = encoder(max_length=24, max_answer_tokens=8)
+    windows = coder.encode("?", coder.encode_document(text, np.zeros((0, 2)), np.zeros((0, 4))))
+    offsets = np.concatenate([window.offsets[window.starts] for window in windows])
+    assert "".join(text[a:b] for a, b in offsets) == "".join(text.split())  # each token is owned once
+    if len(offsets):
+        first = data.draw(st.integers(0, len(offsets) - 1))
+        last = data.draw(st.integers(first, min(len(offsets) - 1, first + 7)))
+        span = int(offsets[first, 0]), int(offsets[last, 1])
+        assert covered_spans(windows, locate_spans(windows, [span], 8)).tolist() == [list(span)]
+
+
+def test_a_page_of_fifty_thousand_words() -> None:
+    words = [f"word{i % 977}" for i in range(50_000)]
+    context = " ".join(words)
+    start = len(context) - len(words[-1])
+    row = {**ROW, "context": context, "words": words, "boxes": [[i % 900, 0, i % 900 + 50, 9] for i in range(50_000)]}
+    row |= {"answers": [words[-1]], "answer_start": start, "answer_end": len(context), "candidates": []}
+    encoded = encode_rows([row], encoder())[0]
+    assert len(encoded.windows) > 250
+    assert covered_spans(encoded.windows, encoded.answer).tolist() == [[start, len(context)]]

@@ -30,6 +30,16 @@ from hf_mbdc.targets.layout_span import LayoutSpanConfig
         ("nai\u0308ve", ["nai\u0308ve"]),  # a combining mark does not end a word
         ("हिन्दी में", ["हिन्दी", "में"]),
         ("“quoted”…", ["“", "quoted", "”", "…"]),
+        ("001-2018/02/22", ["001", "-", "2018/02/22"]),  # a number in front of a date
+        ("07/04/2018-18:11:0", ["07/04/2018", "-", "18:11:0"]),
+        ("25-12-2018 1914-1918", ["25-12-2018", "1914", "-", "1918"]),  # a date, and two years
+        ("стандартаDVB αx", ["стандарта", "DVB", "α", "x"]),  # another script
+        ("TaxInvoice GSTReg", ["Tax", "Invoice", "GSTReg"]),  # a lost space
+        ("\u1109\u1165\u110b\u116e\u11af", ["\u1109\u1165", "\u110b\u116e\u11af"]),  # Hangul in NFD: syllables
+        ("น้ำดี", ["น้ำ", "ดี"]),  # tone and vowel marks hang on their consonant
+        ("والعربية، وقال هذا", ["و", "العربية", "،", "و", "قال", "هذا"]),
+        ("ｶﾞｽ 𠀀𠀁", ["ｶﾞ", "ｽ", "𠀀", "𠀁"]),
+        ("भारत।", ["भारत", "।"]),
         ("", []),
     ],
 )

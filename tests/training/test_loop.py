@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,6 +149,34 @@ def test_the_time_of_several_runs_adds_up() -> None:
     assert 100 <= state.wall_seconds < 160
     assert 50 <= state.cpu_seconds < 110
     assert Clock(0).due(Accelerator())
+
+
+@pytest.mark.parametrize("killed", ["between the two renames", "while the new one was written", "behind the renames"])
+def test_a_kill_at_any_moment_of_saving_leaves_a_checkpoint(
+    killed: str, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    target = small_target()
+    encoded = encode_rows(rows, target.encoder)
+    config, accelerator = TrainingConfig(epochs=2, batch_size=4), Accelerator()
+    whole = train(target, encoded, config, accelerator, tmp_path, Clock(0))
+    weights = {name: value.clone() for name, value in target.model.state_dict().items()}
+    kept, old, new = (tmp_path / f"checkpoint{suffix}" for suffix in ("", ".old", ".new"))
+    assert not old.exists()
+    assert not new.exists()
+    if killed == "between the two renames":
+        shutil.copytree(kept, new)
+        kept.rename(old)
+    elif killed == "while the new one was written":
+        new.mkdir()
+        (new / "model.safetensors").write_bytes(b"half")
+    else:  # the old one is there yet, of another time
+        shutil.copytree(kept, old)
+        (old / "state.json").write_text(json.dumps({"identity": "another", "step": 1}))
+
+    again = small_target()
+    state = train(again, encoded, config, Accelerator(), tmp_path, Clock(1e9))
+    assert (state.step, state.tokens) == (whole.step, whole.tokens) == (6, whole.tokens)
+    assert all(torch.equal(value, weights[name]) for name, value in again.model.state_dict().items())
 
 
 # --- the script, killed and started again ---

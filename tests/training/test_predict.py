@@ -45,6 +45,33 @@ def test_batches_do_not_matter(rows: list[dict[str, Any]], monkeypatch: pytest.M
         assert one.candidate_scores == pytest.approx(other.candidate_scores, abs=1e-4)
 
 
+def test_a_long_row_is_read_in_parts(rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of many windows goes through the model some windows at a time, and is one distribution all the same."""
+    torch.manual_seed(0)
+    target = load_target("layout_span")
+    words = ["word", "9.50"] * 4000
+    context = " ".join(words)
+    spans = [(5, 9), (len(context) - 4, len(context)), (20_000, 20_004)]
+    candidates = [{"start": start, "end": end, "score": 1.0} for start, end in spans]
+    long = {**rows[0], "context": context, "words": words, "boxes": [], "candidates": candidates}
+    encoded = encode_rows([long, rows[1]], target.encoder)
+    assert len(encoded[0].windows) > 20
+    shapes = []
+    forward = target.model.forward
+    monkeypatch.setattr(
+        target.model, "forward", lambda **inputs: shapes.append(inputs["input_ids"].shape) or forward(**inputs)
+    )
+    parted = predict(target, encoded)
+    assert max(windows * tokens for windows, tokens in shapes) <= module.BATCH_TOKENS
+    monkeypatch.setattr(module, "BATCH_TOKENS", 10**9)
+    for one, other in zip(parted, predict(target, encoded), strict=True):
+        assert (one.start, one.end) == (other.start, other.end)
+        assert one.score == pytest.approx(other.score, abs=1e-4)
+        assert one.null_score == pytest.approx(other.null_score, abs=1e-4)
+        assert one.candidate_scores == pytest.approx(other.candidate_scores, abs=1e-4)
+    assert max(parted[0].candidate_scores) < 0
+
+
 def test_reading_data(data: Path, tmp_path: Path) -> None:
     dataset = read_dataset(str(data))
     assert len(read_rows(split_of(dataset, "test"), "test", labels=True)) == 4
