@@ -73,6 +73,7 @@ class DocVQAConfig(DocumentConfig):
 
     @property
     def folder(self) -> Path:
+        """The data set's folder; `DataError` where it is not laid out as expected."""
         folder = files.open_folder(self.data_dir, "docvqa", LAYOUT)
         if self.parquet_files(folder):
             return folder

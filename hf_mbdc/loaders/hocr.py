@@ -2,7 +2,8 @@
 
 Read are `ocr_page` (title: `bbox`, `image`), the lines in it (`ocr_line`, `ocrx_line`, `ocr_header`, `ocr_footer`,
 `ocr_caption`, `ocr_textfloat`) and their `ocrx_word`s. Pages come in the order of the file. A line without words is
-divided by its characters. Confidences are not used.
+divided by its characters. Where a word holds its characters one by one (`x_bboxes`), they are put together; the other
+readings that Tesseract adds on request (`lstm_choice_mode`) are left out. Confidences are not used.
 
 Python's HTML parser reads it: files are often not well-formed XML, and it knows no DTD and no entities but HTML's own,
 so that nothing is fetched and nothing grows.
@@ -18,6 +19,8 @@ from hf_mbdc.loaders.pages import PixelBox, Sheet, Word, infer_lines
 
 PAGE, WORD = "ocr_page", "ocrx_word"
 LINES = frozenset(("ocr_line", "ocrx_line", "ocr_header", "ocr_footer", "ocr_caption", "ocr_textfloat"))
+CHARACTER, OTHER_READING = "character", "other reading"  # what the classes of INSIDE are, by their title
+INSIDE = frozenset(("ocrx_cinfo", "ocr_cinfo", "ocr_symbol"))
 VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"))
 NUMBER = r"\s+([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)"
 
@@ -77,6 +80,7 @@ class _Reader(HTMLParser):
         self.line: list[Word] | None = None
         self.line_box: PixelBox | None = None
         self.word_box: PixelBox | None = None
+        self.characters = False  # whether the word holds its characters one by one
         self.text: list[str] = []  # of the word, or of the line outside its words
         self.alone: list[Word] = []  # words of the page that are in no line
 
@@ -84,8 +88,8 @@ class _Reader(HTMLParser):
         if tag in VOID:
             return
         given = dict(attrs)
-        role = self._role((given.get("class") or "").split())
         title = given.get("title") or ""
+        role = self._role((given.get("class") or "").split(), title)
         self.open.append((tag, role))
         if role == PAGE:
             self.pages.append(Sheet([], self._box(title, "page"), image_in(title)))
@@ -94,7 +98,9 @@ class _Reader(HTMLParser):
             self.line, self.line_box, self.text = [], box_in(title), []
         elif role == WORD:
             self._no_text_outside()
-            self.word_box, self.text = self._box(title, "word"), []
+            self.word_box, self.text, self.characters = self._box(title, "word"), [], False
+        elif role == CHARACTER:
+            self.characters = True
 
     def handle_endtag(self, tag: str) -> None:
         if tag in VOID or tag not in [name for name, _ in self.open]:
@@ -107,13 +113,17 @@ class _Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         roles = {role for _, role in self.open}
+        if OTHER_READING in roles:
+            return
         if WORD in roles or roles & LINES:
             self.text.append(data)
         elif PAGE in roles and data.strip():
             raise self._error(f"The page has text outside its lines and words: {data.strip()[:40]!r}")
 
-    def _role(self, classes: list[str]) -> str:
+    def _role(self, classes: list[str], title: str) -> str:
         roles = {role for _, role in self.open}
+        if WORD in roles and not INSIDE.isdisjoint(classes):
+            return CHARACTER if "x_bboxes" in title else OTHER_READING
         role = next((name for name in classes if name in LINES or name in (PAGE, WORD)), "")
         if role == PAGE and PAGE in roles:
             raise self._error("A page is inside another one")
@@ -126,9 +136,10 @@ class _Reader(HTMLParser):
     def _end(self, role: str) -> None:
         if role == WORD:
             text, box = "".join(self.text), self.word_box
+            text = "".join(text.split()) if self.characters else text
             self.text, self.word_box = [], None
             if text.strip() and box is not None:
-                (self.alone if self.line is None else self.line).append((text, box))
+                (self.alone if self.line is None else self.line).append((text.strip(), box))
         elif role in LINES:
             self._end_line()
         elif role == PAGE:

@@ -61,6 +61,7 @@ class OcrConfig(DocumentConfig):
 
     @property
     def folder(self) -> Path:
+        """The data set's folder; `DataError` where it is not laid out as expected."""
         folder = files.open_folder(self.data_dir, "ocr", LAYOUT)
         if not folder.is_dir():
             raise DataError("data_dir is a file", data_dir=self.data_dir, mend=f"Give {LAYOUT}.")

@@ -58,6 +58,7 @@ class PrintedLine:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
+        """Where it is printed: x0 y0 x1 y1 in pixels."""
         return self.left, self.top, self.left + self.cell * len(self.printed), self.top + 2 * self.cell
 
 

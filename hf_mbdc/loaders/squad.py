@@ -64,6 +64,7 @@ class SquadConfig(DocumentConfig):
 
     @property
     def files(self) -> tuple[Path, list[Path]]:
+        """The folder and the question files in it; `DataError` where there are none."""
         place = files.open_folder(self.data_dir, "squad", LAYOUT)
         if place.is_file():
             return place.parent, [place]

@@ -73,6 +73,7 @@ class Receipt:
 
     @property
     def vendor(self) -> str:
+        """What receipts of one vendor share; "" where no company is given."""
         return normalise_vendor(self.values.get("company", ""))
 
     def ties(self, split_by: str) -> tuple[str, ...]:
@@ -120,6 +121,7 @@ class SroieConfig(DocumentConfig):
 
     @property
     def folder(self) -> Path:
+        """The data set's folder; `DataError` where it is not laid out as expected."""
         folder = files.open_folder(self.data_dir, "sroie", LAYOUT)
         missing = [name for name in ("box", "key") if not (folder / name).is_dir()]
         if missing:

@@ -48,6 +48,22 @@ def word(text, box="1 2 3 4"):
     return f"<span class='ocrx_word' title='bbox {box}'>{text}</span>"
 
 
+# hocr_char_boxes=1 with lstm_choice_mode 2 and 1, and lstm_choice_mode=2 alone
+CHARACTERS = """<span class='ocr_line' title='bbox 0 0 9 9'><span class='ocrx_word' title='bbox 1 2 3 4; x_wconf 96'>
+ <span class='ocrx_cinfo' title='x_bboxes 1 2 2 4; x_conf 99.5'>N</span>
+  <span class='ocrx_cinfo' id='lstm_choices_1_1_1'>
+   <span class='ocrx_cinfo' id='choice_1_1_1' title='x_confs 94.1'>N</span>
+   <span class='ocrx_cinfo' id='choice_1_1_2' title='x_confs 0'>M</span>
+  </span>
+ <span class='ocrx_cinfo' title='x_bboxes 2 2 3 4; x_conf 99.5'>o</span>
+  <span class='ocr_symbol' id='symbol_1_1_1'>
+   <span class='ocrx_cinfo' id='timestep1_1_1'>
+    <span class='ocrx_cinfo' id='choice_1_1_3' title='x_confs 66'>0</span></span></span></span>
+<span class='ocrx_word' title='bbox 5 2 6 4; x_wconf 96'>1
+ <span class='ocrx_cinfo' id='lstm_choices_1_2_1'>
+  <span class='ocrx_cinfo' id='choice_1_2_1' title='x_confs 94.1'>l</span></span></span></span>"""
+
+
 def test_pages_lines_and_words():
     first, second = read_hocr(HEAD + PAGE + PAGE.replace("page0", "page1") + TAIL, "a.hocr")
     assert (
@@ -78,6 +94,7 @@ def test_pages_lines_and_words():
             [["ab"]],
         ),
         (page(""), []),
+        (page(CHARACTERS), [["No", "1"]]),
         (page(word("a")) + "<script>1 < 2</script> text outside any page", [["a"]]),
     ],
 )
