@@ -1,8 +1,9 @@
 """The data files of a revision: Parquet that stock `load_dataset(folder)` reads, with the same bytes for the same data.
 
-`data/{split}-00000-of-0000N.parquet` for each split and, when rows were set aside, `rejected/` as a config of its own.
-Row groups have a fixed number of rows and pages are cut by content, so that a store that keeps equal chunks once (Xet)
-uploads little of a revision that changed little. Images are embedded; their path is a base name.
+`data/{split}-00000-of-0000N.parquet` for each split, `data/{split}-delta-0000N.parquet` for rows that came in later,
+and, when rows were set aside, `rejected/` as a config of its own. Rows stay in the files of the parent revision
+(`shards.py`), so that a store that keeps equal chunks once (Xet) uploads little of a revision that changed little.
+Images are embedded; their path is a base name.
 """
 
 from __future__ import annotations
@@ -10,37 +11,45 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hf_mbdc.errors import DataError, IntegrityError
 from hf_mbdc.revisions.disk import link_to, sha256
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from datasets import Dataset, DatasetDict, Features
 
-ROW_GROUP_ROWS = 10_000
-MEDIA_ROW_GROUP_ROWS = 100  # rows with images: a reader holds a row group at once
-SHARD_BYTES = 500_000_000  # a file that has grown to this size is followed by another one
-# As datasets writes them, so that a stock push of the same rows meets the same chunks.
-PAGES: dict[str, Any] = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_level": 0}
 REJECTED = "rejected"
+LIVE = "mbdc_live"  # the column of a revision with soft deletes: false for a dead row
+Deletes = Literal["hard", "lazy", "live"]
 CARD, MANIFEST, CHANGELOG = "README.md", "manifest.json", "CHANGELOG.md"
 
 _SPLIT = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
 
-def write_files(splits: DatasetDict, rejected: Dataset | None, folder: Path) -> dict[str, Path]:
+def write_files(
+    splits: DatasetDict,
+    rejected: Dataset | None,
+    folder: Path,
+    *,
+    parent: Path | None = None,
+    deletes: Deletes = "hard",
+) -> dict[str, Path]:
     """Writes the data files of a revision.
 
-    The bytes depend on the rows, the features and the version of pyarrow; not on chunking, indices mappings or caches.
+    The bytes depend on the rows, the features, the parent's files and the version of pyarrow; not on chunking, indices
+    mappings or caches. The rows are read back in exactly the order of `splits`.
 
     Args:
-        splits: all with the same columns; a split may be empty, but not all of them.
+        splits: all with the same columns; a split may be empty, but not all of them. With "live" deletes they are in
+            the order of `live.arrange`, or little stays in its place.
         rejected: rows that were set aside; None or no rows writes nothing.
         folder: existing or not; paths are made inside it.
+        parent: snapshot of the parent revision, where rows keep their places; None writes everything anew.
+        deletes: what becomes of rows and texts that the parent has and `splits` has not. "hard": no new file holds
+            them. "lazy": no reader sees them, but texts may stay unread in dictionaries (see `chunks.py`) until the
+            revision is compacted. "live": rows stay with false in the column `mbdc_live` (see `live.py`).
 
     Returns:
         Path inside the revision → file.
@@ -48,21 +57,26 @@ def write_files(splits: DatasetDict, rejected: Dataset | None, folder: Path) -> 
     Raises:
         DataError: no rows, a split name that is no file name, splits with different features, a missing image file.
     """
+    from hf_mbdc.revisions.shards import write_split
+
     features = _common_features(splits)
+    _check_columns(features, deletes)
     files: dict[str, Path] = {}
     for name, split in splits.items():
-        files |= _write_split(split, features, folder, f"data/{_checked_name(name)}")
+        stem = f"data/{_checked_name(name)}"
+        files |= write_split(split, features, folder, stem, parent=parent, deletes=deletes)
     if rejected:
-        files |= _write_split(rejected, rejected.features, folder, f"{REJECTED}/{REJECTED}")
+        stem = f"{REJECTED}/{REJECTED}"
+        files |= write_split(rejected, rejected.features, folder, stem, parent=None, deletes="hard")
     return files
 
 
-def card_configs(splits: DatasetDict, rejected: Dataset | None) -> dict[str, Any]:
+def card_configs(splits: DatasetDict, rejected: Dataset | None, *, deletes: Deletes = "hard") -> dict[str, Any]:
     """The YAML of the dataset card that makes stock `load_dataset` find the files: `configs` and `dataset_info`.
 
     The default config holds the splits that have rows; rows that were set aside are the config "rejected". An empty
     split is left out, because stock `load_dataset` fails on a config with one (huggingface/datasets#8401); `read_files`
-    finds its file.
+    finds its file. With "live" deletes the default config filters the dead rows out.
 
     Example:
         >>> from datasets import Dataset, DatasetDict
@@ -73,14 +87,17 @@ def card_configs(splits: DatasetDict, rejected: Dataset | None) -> dict[str, Any
     parts = {"default": ("data", features, {name: split for name, split in splits.items() if len(split)})}
     if rejected:
         parts[REJECTED] = (REJECTED, rejected.features, {REJECTED: rejected})
+    configs: list[dict[str, Any]] = [
+        {
+            "config_name": config,
+            "data_files": [{"split": name, "path": f"{folder}/{_checked_name(name)}-*"} for name in rows],
+        }
+        for config, (folder, _, rows) in parts.items()
+    ]
+    if deletes == "live":
+        configs[0] |= {"filters": [[LIVE, "==", True]], "columns": list(features)}
     return {
-        "configs": [
-            {
-                "config_name": config,
-                "data_files": [{"split": name, "path": f"{folder}/{_checked_name(name)}-*"} for name in rows],
-            }
-            for config, (folder, _, rows) in parts.items()
-        ],
+        "configs": configs,
         "dataset_info": [
             {
                 "config_name": config,
@@ -144,7 +161,9 @@ def _empty_splits(snapshot: Path, loaded: set[str]) -> dict[str, Dataset]:
     for path in sorted(snapshot.glob("data/*-00000-of-00001.parquet")):
         name = path.name.removesuffix("-00000-of-00001.parquet")
         if name not in loaded and pq.read_metadata(path).num_rows == 0:
-            found[name] = Dataset(pq.read_table(path), split=NamedSplit(name))
+            table = pq.read_table(path)
+            table = table.drop_columns(LIVE) if LIVE in table.column_names else table
+            found[name] = Dataset(table, split=NamedSplit(name))
     return found
 
 
@@ -154,7 +173,7 @@ def _data_hash(folder: Path) -> str:
     Of a card that says which files hold the data, only that and the features count, not its text.
     """
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    named = _yaml_of(paths.pop(CARD)) if CARD in paths else {}
+    named = card_data(paths.pop(CARD)) if CARD in paths else {}
     told = {name: named.get(name) for name in ("configs", "dataset_info")}
     configs = told["configs"] if isinstance(told["configs"], list) else [None]
     listed = all(isinstance(config, dict) and config.get("data_files") for config in configs)
@@ -167,7 +186,7 @@ def _data_hash(folder: Path) -> str:
     return hashlib.sha256(json.dumps([hashes, told], sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _yaml_of(card: Path) -> dict[str, Any]:
+def card_data(card: Path) -> dict[str, Any]:
     """The metadata of a card; all of its text when it cannot be read, as something that no other card has."""
     import yaml
 
@@ -202,6 +221,15 @@ def _common_features(splits: DatasetDict) -> Features:
     return splits[first].features
 
 
+def _check_columns(features: Features, deletes: Deletes) -> None:
+    if deletes == "live" and LIVE in features:
+        raise DataError(
+            "The column that marks dead rows has a name that the rows have already",
+            column=LIVE,
+            mend="Rename the column of the rows, or publish with deletes='hard'.",
+        )
+
+
 def _checked_name(split: str) -> str:
     # What datasets allows, but ASCII only and short: the name becomes a file name on every platform.
     if len(split) > 100 or not _SPLIT.fullmatch(split):
@@ -211,53 +239,6 @@ def _checked_name(split: str) -> str:
             mend="Use letters, digits and underscores, with single dots between them.",
         )
     return split
-
-
-def _write_split(split: Dataset, features: Features, folder: Path, stem: str) -> dict[str, Path]:
-    """Writes shards under names without their total, which is known only at the end, then renames them."""
-    (folder / stem).parent.mkdir(parents=True, exist_ok=True)
-    groups = _row_groups(split, features)
-    shards: list[Path] = []
-    group = next(groups)
-    while group is not None:
-        shards.append(folder / f"{stem}-{len(shards):05d}.part")
-        group = _write_shard(shards[-1], group, groups, features.arrow_schema)
-    files = {f"{stem}-{index:05d}-of-{len(shards):05d}.parquet": path for index, path in enumerate(shards)}
-    return {name: path.rename(folder / name) for name, path in files.items()}
-
-
-def _write_shard(path: Path, group: pa.Table, rest: Iterator[pa.Table], schema: pa.Schema) -> pa.Table | None:
-    """Writes row groups until the file is full; returns the first one that found no place."""
-    import pyarrow.parquet as pq
-
-    with (
-        path.open("wb") as file,
-        pq.ParquetWriter(file, schema, use_content_defined_chunking=PAGES, write_page_index=True) as writer,
-    ):
-        following: pa.Table | None = group
-        while following is not None and file.tell() < SHARD_BYTES:
-            if following.num_rows:  # stock load_dataset fails on a row group without rows
-                writer.write_table(following, row_group_size=following.num_rows)
-            following = next(rest, None)
-    return following
-
-
-def _row_groups(split: Dataset, features: Features) -> Iterator[pa.Table]:
-    """The rows with images embedded, in tables of one row group each; one empty table when there are no rows."""
-    from datasets.features.features import require_storage_embed
-    from datasets.table import table_cast
-
-    from hf_mbdc.revisions.rows import Rows, embed
-
-    size = MEDIA_ROW_GROUP_ROWS if any(map(require_storage_embed, features.values())) else ROW_GROUP_ROWS
-    if len(split) == 0:
-        yield features.arrow_schema.empty_table()
-    rows = Rows(split, list(features))
-    # Whole row groups, many at once: a scattered read costs as much for a few rows as for many.
-    for block in rows.blocks(max(rows.block_rows // size, 1) * size):
-        table = table_cast(embed(block, rows.features, paths=True), features.arrow_schema)
-        for start in range(0, table.num_rows, size):
-            yield table.slice(start, size)
 
 
 def _split_info(name: str, split: Dataset) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from hf_mbdc.errors import DataError, IntegrityError
-from hf_mbdc.revisions import layout, rows
+from hf_mbdc.revisions import rows, shards
 from hf_mbdc.revisions.content_hash import content_hash, dataset_hash
 from hf_mbdc.revisions.layout import card_configs, read_files, write_files
 
@@ -126,7 +126,7 @@ def test_image_files_are_embedded_and_no_folder_is_published(tmp_path: Path) -> 
 
 
 def test_equal_data_gives_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "ROW_GROUP_ROWS", 30)
+    monkeypatch.setattr(shards, "GROUP_ROWS", 30)
     monkeypatch.setattr(rows, "BLOCK_BYTES", 700)  # about 40 rows: no whole number of row groups
     data = {"id": [f"{n:03d}" for n in range(100)], "boxes": [[[n] * (n % 3)] * (n % 2) for n in range(100)]}
     plain = Dataset.from_dict(data)
@@ -151,8 +151,8 @@ def test_equal_data_gives_equal_bytes(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_large_split_is_cut_into_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "ROW_GROUP_ROWS", 10)
-    monkeypatch.setattr(layout, "SHARD_BYTES", 100)
+    monkeypatch.setattr(shards, "GROUP_ROWS", 10)
+    monkeypatch.setattr(shards, "SHARD_BYTES", 100)
     splits = DatasetDict(train=Dataset.from_dict({"id": [f"{n}" * 9 for n in range(25)]}))
     assert list(write(tmp_path, splits)) == [f"data/train-0000{n}-of-00003.parquet" for n in range(3)]
     assert read_files(tmp_path)["train"]["id"][:] == splits["train"]["id"][:]
