@@ -1,37 +1,37 @@
 """What changed between two revisions of a dataset: rows by key, cells by column, and the schema.
 
-Rows are matched by a key column within a split. Order is not a change (it is noted); null equals null and NaN equals
-NaN; a column that came or went is a change of the schema and not of the rows; an image is compared by its bytes.
+Rows are matched by a key, one column or several, within a split. Order is not a change (it is noted); null equals null
+and NaN equals NaN; a column that came or went is a change of the schema and not of the rows; an image is compared by
+its bytes. Of rows that share a key the first of old is compared with the first of new, and so on; how many repeat a key
+is told, since most often it is a mistake.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hf_mbdc.errors import DataError
 from hf_mbdc.records import build
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
     from rich.console import RenderableType
 
-    from hf_mbdc.revisions.keys import Match
+    from hf_mbdc.revisions.diff_rows import RowChanges
 
-Kind = Literal["text", "number", "list", "image", "other"]
+Kind = Literal["text", "number", "label", "list", "nested", "image", "other"]
 
-SOURCE = "mbdc_source"  # the column that says which method made or changed a row
 MAX_IDS = 20  # of each list of ids in `to_dict`
-MAX_EXAMPLES = 5  # of each column
-MAX_REASONS = 20
+_EVALUATION = ("test", "valid", "val", "dev", "eval", "holdout")  # how the names of evaluation splits begin
 
 
 @dataclass(frozen=True)
 class Example:
-    """One changed cell. Values are text, cut to 200 characters; None is a null."""
+    """One changed cell. Values are text, cut to 200 characters; None is a null. Class labels go by their names."""
 
     id: str
     before: str | None
@@ -39,12 +39,77 @@ class Example:
 
 
 @dataclass(frozen=True)
+class TextEdits:
+    """Of a sample of the edited texts, evenly spaced: how much of them stayed (1 − insertions and deletions /
+    characters of both), on average and at least, and how many edits are of nothing but case or white space."""
+
+    sampled: int
+    similarity: float
+    lowest: float
+    only_case: int = 0
+    only_space: int = 0
+
+
+@dataclass(frozen=True)
+class Shift:
+    """New minus old, over the changed cells that are finite numbers on both sides."""
+
+    cells: int
+    mean: float
+    median: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class LabelChange:
+    """In how many cells one value became another one."""
+
+    before: str | None
+    after: str | None
+    rows: int
+
+
+@dataclass(frozen=True)
+class ListEdits:
+    """Of a sample of the changed lists, evenly spaced: how many grew, shrank or only have their elements in another
+    order, and how many elements came and went in all of them."""
+
+    sampled: int
+    longer: int
+    shorter: int
+    elements_added: int
+    elements_removed: int
+    reordered: int = 0
+
+
+@dataclass(frozen=True)
 class ColumnDiff:
-    """A column in which cells changed: in how many of the rows that both sides have, and the first few."""
+    """A column in which cells changed: in how many of the rows that both sides have, how, and the first few.
+
+    `labels` has the most frequent old → new pairs of a column of class labels or booleans, or of one that has few
+    different values; `fields` says for structs (and lists of them) in how many cells each field changed.
+    """
 
     changed: int
     kind: Kind
     examples: tuple[Example, ...] = ()
+    to_null: int = 0
+    from_null: int = 0
+    text: TextEdits | None = None
+    shift: Shift | None = None
+    labels: tuple[LabelChange, ...] = ()
+    lists: ListEdits | None = None
+    fields: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Rows that repeat a key: those beyond the first of each key, in old and in new; and some of the keys."""
+
+    before: int = 0
+    after: int = 0
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +132,7 @@ class SplitDiff:
     reasons: dict[str, int] = field(default_factory=dict)
     reordered: bool = False
     status: Literal["kept", "added", "removed"] = "kept"  # of the split itself
+    duplicates: Duplicates = Duplicates()
 
 
 @dataclass(frozen=True)
@@ -87,15 +153,29 @@ class Move:
     rows: int
     ids: tuple[str, ...]
 
+    @property
+    def leaks(self) -> bool:
+        """Whether the rows crossed between training and evaluation: what was trained on tells nothing any more."""
+        return _is_evaluation(self.before) != _is_evaluation(self.after)
+
+
+def _is_evaluation(split: str) -> bool:
+    return split.lower().startswith(_EVALUATION)
+
 
 @dataclass(frozen=True)
 class Diff:
-    """The difference of two datasets. `print(diff)` shows it as a table; `to_dict` is what the manifest holds."""
+    """The difference of two datasets. `print(diff)` shows it as a table; `to_dict` is what the manifest holds.
+
+    `copied`: rows added to the split `after` whose key the split `before` has as well and keeps.
+    """
 
     splits: dict[str, SplitDiff]
     schema: SchemaDiff = SchemaDiff()
     moved: tuple[Move, ...] = ()
-    key: str = "id"
+    key: str | tuple[str, ...] = "id"
+    copied: tuple[Move, ...] = ()
+    _rows: dict[str, RowChanges] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_empty(self) -> bool:
@@ -104,23 +184,49 @@ class Diff:
             s.status == "kept" and not (s.added or s.removed or s.changed) for s in self.splits.values()
         )
 
+    @property
+    def leaks(self) -> tuple[Move, ...]:
+        """The moved and copied rows that crossed between training and evaluation."""
+        return tuple(move for move in (*self.moved, *self.copied) if move.leaks)
+
+    def changes(self) -> Dataset:
+        """Every change as a row of a `Dataset`: split, id, column, kind, before, after.
+
+        A changed cell is one row, kind and values as in `ColumnDiff` and `Example` but whole; an added or removed row
+        is one row without a column, of kind "added" or "removed", its cells as a JSON object. Values are text: strings
+        as they are, all else as JSON, media by size and hash.
+
+        Raises:
+            DataError: the diff was read back by `from_dict`, which has examples only.
+        """
+        from hf_mbdc.revisions.diff_changes import changes
+
+        if self.splits and not self._rows:
+            raise DataError(
+                "A diff that was read back from its record knows only examples of the changes",
+                mend="Compare the two revisions again: hf_mbdc.diff(old, new).",
+            )
+        return changes(self._rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, whatever the size of the datasets: at most 20 ids of each sort, 5 examples a column."""
         return {
-            "key": self.key,
+            "key": self.key if isinstance(self.key, str) else list(self.key),
             "splits": {name: _split_to_dict(split) for name, split in self.splits.items()},
             "schema": asdict(self.schema) | {"retyped": {name: list(t) for name, t in self.schema.retyped.items()}},
             "moved": [asdict(move) | {"ids": list(move.ids)} for move in self.moved],
+            "copied": [asdict(move) | {"ids": list(move.ids)} for move in self.copied],
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Diff:
-        """Reads what `to_dict` gave."""
+        """Reads what `to_dict` gave, also that of earlier versions."""
         return cls(
             splits={name: _split_from_dict(split) for name, split in data["splits"].items()},
             schema=build(SchemaDiff, data["schema"]),
             moved=tuple(build(Move, move) for move in data["moved"]),
-            key=data["key"],
+            key=data["key"] if isinstance(data["key"], str) else tuple(data["key"]),
+            copied=tuple(build(Move, move) for move in data.get("copied", ())),
         )
 
     def to_rich(self) -> RenderableType:
@@ -128,6 +234,12 @@ class Diff:
         from hf_mbdc.revisions.diff_table import diff_table
 
         return diff_table(self)
+
+    def to_html(self, title: str = "What changed") -> str:
+        """A page of its own: tables, and the examples side by side with the changed words marked. No script."""
+        from hf_mbdc.revisions.diff_html import diff_page
+
+        return diff_page(self, title)
 
     def __str__(self) -> str:
         from hf_mbdc.revisions.diff_table import diff_text
@@ -141,10 +253,17 @@ _IDS = ("added_ids", "removed_ids", "changed_ids")
 def _split_to_dict(split: SplitDiff) -> dict[str, Any]:
     from hf_mbdc.revisions.cells import shorten
 
-    plain = {name: value for name, value in vars(split).items() if name not in _IDS}
+    plain = {item.name: getattr(split, item.name) for item in fields(split) if item.name not in _IDS}
     ids = {name: [shorten(key) for key in getattr(split, name)[:MAX_IDS].to_pylist()] for name in _IDS}
-    columns = {name: asdict(c) | {"examples": [asdict(e) for e in c.examples]} for name, c in split.columns.items()}
-    return plain | ids | {"columns": columns}
+    repeated = asdict(split.duplicates) | {"ids": list(split.duplicates.ids)}
+    columns = {name: _column_to_dict(column) for name, column in split.columns.items()}
+    return plain | ids | {"columns": columns, "duplicates": repeated}
+
+
+def _column_to_dict(column: ColumnDiff) -> dict[str, Any]:
+    data = asdict(column) | {"examples": [asdict(e) for e in column.examples]}
+    data["labels"] = [asdict(label) for label in column.labels]
+    return {name: value for name, value in data.items() if value or name in ("changed", "kind", "examples")}
 
 
 def _split_from_dict(data: Mapping[str, Any]) -> SplitDiff:
@@ -152,22 +271,33 @@ def _split_from_dict(data: Mapping[str, Any]) -> SplitDiff:
 
     ids = {name: pa.array(data[name], pa.large_string()) for name in _IDS}
     columns = {name: build(ColumnDiff, column) for name, column in data["columns"].items()}
-    return SplitDiff(**{**data, **ids, "columns": columns})
+    repeated = build(Duplicates, data.get("duplicates", {}))
+    return SplitDiff(**{**data, **ids, "columns": columns, "duplicates": repeated})
 
 
-def diff(old: Dataset | DatasetDict, new: Dataset | DatasetDict, *, key: str = "id") -> Diff:
+def diff(
+    old: Dataset | DatasetDict | IterableDataset | IterableDatasetDict | str | Path,
+    new: Dataset | DatasetDict | IterableDataset | IterableDatasetDict | str | Path,
+    *,
+    key: str | Sequence[str] = "id",
+) -> Diff:
     """What changed from `old` to `new`.
 
     Args:
-        old, new: datasets in memory or memory-mapped. Splits of a `DatasetDict` are compared by name; a single
-            `Dataset` counts as the split that it says it is, or as "train"; two of them are compared in any case.
-        key: the column whose values name a row within its split: strings or integers, without nulls or duplicates.
+        old, new: datasets in memory or memory-mapped; streams (`IterableDataset`), which are written to a temporary
+            folder first, so that their size is bounded by the disk and not by memory; or a Parquet file, a folder of a
+            revision, or a folder of Parquet files. Of two sets of files only the column chunks that differ in their
+            bytes are decoded, as far as their rows stand in row groups with the same keys. Splits are compared by name;
+            what is a single dataset or file counts as the split that it says it is, or as "train"; two of them are
+            compared in any case.
+        key: the column or columns whose values name a row within its split: strings or integers. Nulls count as a
+            value. Rows with the same key are paired in their order and told of in `duplicates`.
 
     Returns:
-        Diff: counts, kinds, examples and reasons for each split; columns and splits that came or went.
+        Diff: counts, kinds, examples and reasons for each split; columns and splits that came or went; rows that moved.
 
     Raises:
-        DataError: the key column is missing, has nulls, duplicates, or types that cannot be compared.
+        DataError: a key column is missing or has types that cannot be compared; a file cannot be read.
 
     Example:
         >>> from datasets import Dataset
@@ -177,124 +307,12 @@ def diff(old: Dataset | DatasetDict, new: Dataset | DatasetDict, *, key: str = "
         >>> split.added, split.removed, split.changed
         (1, 1, 1)
     """
-    from datasets import Dataset
+    from hf_mbdc.revisions.diff_build import build_diff
+    from hf_mbdc.revisions.diff_sources import open_sides
+    from hf_mbdc.revisions.keys import as_key
 
-    from hf_mbdc.revisions.rows import as_splits
-
-    if isinstance(old, Dataset) and isinstance(new, Dataset):
-        name = str(new.split or old.split or "train")
-        before, after = {name: old}, {name: new}
-    else:
-        before, after = as_splits(old), as_splits(new)
-    splits = {name: _diff_split(before.get(name), after.get(name), key, name) for name in {**after, **before}}
-    return Diff(splits, _diff_schema(before, after), tuple(_moves(splits)), key)
-
-
-def _diff_split(old: Dataset | None, new: Dataset | None, key: str, split: str) -> SplitDiff:
-    from hf_mbdc.revisions.keys import as_ids, match_keys, read_keys
-
-    old_keys = read_keys(old, key, split=split, side="old")
-    new_keys = read_keys(new, key, split=split, side="new")
-    match = match_keys(old_keys, new_keys, split=split, column=key)
-    columns, changed = _changes(old, new, match, new_keys)
-    changed_rows = match.new[changed]
-    return SplitDiff(
-        rows_before=len(old_keys),
-        rows_after=len(new_keys),
-        added=len(match.added),
-        removed=len(match.removed),
-        changed=len(changed_rows),
-        columns=columns,
-        added_ids=as_ids(new_keys, match.added),
-        removed_ids=as_ids(old_keys, match.removed),
-        changed_ids=as_ids(new_keys, changed_rows),
-        reasons=_reasons(new, {"added": match.added, "edited": changed_rows}),
-        reordered=bool((match.old[1:] < match.old[:-1]).any()),
-        status="added" if old is None else "removed" if new is None else "kept",
-    )
-
-
-def _changes(
-    old: Dataset | None, new: Dataset | None, match: Match, keys: pa.Array
-) -> tuple[dict[str, ColumnDiff], np.ndarray]:
-    """The columns with changed cells, and for each matched row whether any of its cells changed."""
-    import numpy as np
-
-    from hf_mbdc.revisions.cells import differs, kind_of
-    from hf_mbdc.revisions.rows import Rows, contiguous, embed
-
-    changed = np.zeros(len(match.new), bool)
-    if old is None or new is None:
-        return {}, changed
-    names = [name for name in new.column_names if name in old.column_names]
-    before, after = Rows(old, names), Rows(new, names)
-    counts = dict.fromkeys(names, 0)
-    examples: dict[str, list[Example]] = {name: [] for name in names}
-    step = min(before.block_rows, after.block_rows)
-    for start in range(0, len(match.new), step):
-        rows = slice(start, start + step)
-        left = embed(before.read(match.old[rows]), before.features, paths=False)
-        right = embed(after.read(match.new[rows]), after.features, paths=False)
-        for name in names:
-            cells, cells_after = contiguous(left[name]), contiguous(right[name])
-            unequal = differs(cells, cells_after)
-            changed[rows] |= unequal
-            counts[name] += int(unequal.sum())
-            some = np.flatnonzero(unequal)[: MAX_EXAMPLES - len(examples[name])]
-            examples[name] += _examples(keys, match.new[rows][some], cells.take(some), cells_after.take(some))
-    return {
-        name: ColumnDiff(counts[name], kind_of(new.features[name]), tuple(examples[name]))
-        for name in names
-        if counts[name]
-    }, changed
-
-
-def _examples(keys: pa.Array, rows: np.ndarray, before: pa.Array, after: pa.Array) -> Iterator[Example]:
-    from hf_mbdc.revisions.cells import shorten, text_pair
-    from hf_mbdc.revisions.keys import as_ids
-
-    for key, left, right in zip(as_ids(keys, rows).to_pylist(), before, after, strict=True):
-        yield Example(shorten(key), *text_pair(left, right))
-
-
-def _reasons(new: Dataset | None, rows: dict[str, np.ndarray]) -> dict[str, int]:
-    """Counts `mbdc_source` of these rows of the new side, most frequent first; a null counts as its group's name."""
-    import pyarrow.compute as pc
-
-    from hf_mbdc.revisions.cells import as_text, shorten
-    from hf_mbdc.revisions.rows import Rows, contiguous
-
-    counts: Counter[str] = Counter()
-    for default, chosen in rows.items():
-        if new is None or SOURCE not in new.column_names:
-            counts[default] += len(chosen)
-            continue
-        source = contiguous(Rows(new, [SOURCE]).read(chosen)[SOURCE])
-        for item in pc.value_counts(source):
-            counts[shorten(as_text(item["values"])) or default] += item["counts"].as_py()
-    most = {name: count for name, count in counts.most_common(MAX_REASONS) if count}
-    rest = counts.total() - sum(most.values())
-    return most | ({"other": most.get("other", 0) + rest} if rest else {})
-
-
-def _diff_schema(before: Mapping[str, Dataset], after: Mapping[str, Dataset]) -> SchemaDiff:
-    """Over the splits that both sides have; when there is none, over the first of each."""
-    from hf_mbdc.revisions.content_hash import canonical_features
-
-    names = [name for name in after if name in before]
-    pairs = [(before[name].features, after[name].features) for name in names]
-    if not pairs and before and after:
-        pairs = [(next(iter(before.values())).features, next(iter(after.values())).features)]
-    schema = SchemaDiff()
-    for old, new in pairs:
-        for name in {**new, **old}:
-            if name not in old:
-                schema.added[name] = describe(new[name])
-            elif name not in new:
-                schema.removed[name] = describe(old[name])
-            elif canonical_features(old[name]) != canonical_features(new[name]):
-                schema.retyped[name] = (describe(old[name]), describe(new[name]))
-    return schema
+    names = as_key(key)
+    return build_diff(*open_sides(old, new), names)
 
 
 def describe(feature: Any) -> str:
@@ -319,17 +337,3 @@ def describe(feature: Any) -> str:
     if isinstance(feature, ClassLabel):
         return shorten(f"ClassLabel({', '.join(feature.names)})")
     return str(type(feature).__name__)
-
-
-def _moves(splits: Mapping[str, SplitDiff]) -> Iterator[Move]:
-    import pyarrow.compute as pc
-
-    from hf_mbdc.revisions.cells import shorten
-
-    for before, source in splits.items():
-        for after, target in splits.items():
-            if not source.removed or not target.added:
-                continue
-            ids = source.removed_ids.filter(pc.is_in(source.removed_ids, value_set=target.added_ids))
-            if len(ids):
-                yield Move(before, after, len(ids), tuple(shorten(key) for key in ids[:MAX_IDS].to_pylist()))

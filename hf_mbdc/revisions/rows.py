@@ -6,6 +6,7 @@ take half a minute. Here the mapping becomes one Arrow take per record batch.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import io
 from collections.abc import Iterator, Sequence
@@ -74,6 +75,20 @@ class Rows:
         for start in range(0, self.count, step):
             yield self.read(np.arange(start, min(start + step, self.count)))
 
+    def select(self, columns: Sequence[str]) -> Rows:
+        """The same rows, of these columns only."""
+        chosen = copy.copy(self)
+        chosen.features = Features({name: self.features[name] for name in columns})
+        chosen.schema = pa.schema([self.schema.field(name) for name in columns])
+        chosen.batches = [batch.select(list(columns)) for batch in self.batches]
+        return chosen
+
+    def span(self, start: int, stop: int) -> pa.Table:
+        """The rows from `start` up to `stop`; without an indices mapping, and within a batch, nothing is copied."""
+        if self.positions is not None or stop <= start:
+            return self.read(np.arange(start, stop))
+        return self._gather(np.array([start, stop]), None)
+
     def read(self, rows: np.ndarray) -> pa.Table:
         """The rows at these positions, each column in one chunk (or none when there are no rows)."""
         if len(rows) == 0:
@@ -112,6 +127,16 @@ class Rows:
         return pa.Table.from_batches(parts, schema=self.schema).combine_chunks()
 
 
+def nothing_like(rows: Rows) -> Rows:
+    """No rows, of the same columns."""
+    return Rows(Dataset(rows.features.arrow_schema.empty_table()).cast(rows.features))
+
+
+def holds_files(feature: Any) -> bool:
+    """Whether cells may name a file whose bytes are what counts: images, audio, …, nested ones too."""
+    return bool(require_storage_embed(feature))
+
+
 def contiguous(column: pa.ChunkedArray) -> pa.Array:
     """One array of a column that `Rows` has read."""
     if column.num_chunks == 1:
@@ -129,6 +154,16 @@ def plain(array: pa.Array) -> pa.Array:
     if pa.types.is_binary(kind) or pa.types.is_binary_view(kind):
         return array.cast(pa.large_binary())
     return array
+
+
+def text_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Of a text or binary array: where each value starts (and the last one ends), and all bytes; nothing is copied."""
+    _, offsets, data = array.buffers()
+    wide = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
+    if offsets is None or len(array) == 0:
+        return np.zeros(len(array) + 1, np.int64), np.empty(0, np.uint8)
+    starts = np.frombuffer(offsets, np.int64 if wide else np.int32)[array.offset : array.offset + len(array) + 1]
+    return starts, np.frombuffer(data, np.uint8) if data is not None and data.size else np.empty(0, np.uint8)
 
 
 def is_list(kind: pa.DataType) -> bool:
