@@ -235,7 +235,7 @@ class ChoiceText:
         """Neighbours of one sentence that are alike the one word and the other."""
         found = {}
         for token, value in one.items():
-            last = self._next_word.get(token)
+            last = self._next_word.get(token, -1)
             if last in other and self.sentence[last] == self.sentence[token]:
                 found[token, last] = value * other[last]
         return found

@@ -132,6 +132,69 @@ def test_no_model_scores_a_text_that_it_was_trained_on(monkeypatch: pytest.Monke
     assert sorted(key for job in seen for key in job.predict["held_out"]["id"][:]) == sorted(rows["id"][:])
 
 
+def test_the_scores_of_a_row_that_moves_stay_with_its_candidates() -> None:
+    rows = receipts(["ITEM 9.00 TOTAL 9.00", "A 9.00 B 9.00"])
+    scores = {"0-total": [-2.0, -0.5], "1-total": [-0.5, -2.0]}
+    step = apply_scores(rows, ExtractiveQA(), np.array([0, 0]), {0: result(scores)})
+    assert [c["choice"] for c in step.rows["candidates"][0]] == [-2.0, -0.5]
+    assert [c["score"] for c in step.rows["candidates"][0]] == [1.0, 1.0]
+    assert step.rows["choice_margin"][0] == 1.5
+    assert np.isnan([c["choice"] for c in step.rows["candidates"][1]]).all()
+
+
+def relabel_in_rounds(
+    by_round: list[dict[str, list[float]]], rounds: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> tuple[Any, list[str], list[list[int]]]:
+    """The step on three receipts whose models score as told, and the objective and labels of each round."""
+    rows = receipts([f"SHOP{i} 9.00 TOTAL 9.00" for i in (0, 1, 2)])
+    objectives: list[str] = []
+    labels: list[list[int]] = []
+
+    def launch(jobs: list[TrainingJob], **settings: Any) -> list[TrainingResult]:
+        scores = by_round[len(objectives)]
+        objectives.append(jobs[0].config.objective)
+        held_out = [job.predict["held_out"] for job in jobs]
+        known = {key: start for ds in held_out for key, start in zip(ds["id"][:], ds["answer_start"][:], strict=True)}
+        labels.append([known[key] for key in sorted(known)])
+        return [result({key: scores[key] for key in ds["id"][:]}, f"m@{len(objectives)}") for ds in held_out]
+
+    monkeypatch.setattr("hf_mbdc.training.launch.launch", launch)
+    options = RelabelOptions(folds=2, rounds=rounds)
+    step = relabel_occurrences(rows, ExtractiveQA(), config=TrainingConfig(), options=options, work_dir=tmp_path)
+    return step, objectives, labels
+
+
+LAST, FIRST = [-2.0, -1.0], [-1.0, -2.0]
+
+
+def test_rounds_go_on_until_labels_settle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    by_round = [
+        {"0-total": LAST, "1-total": LAST, "2-total": FIRST},
+        {"0-total": FIRST, "1-total": LAST, "2-total": LAST},  # the first comes back, the third goes too
+        {"0-total": FIRST, "1-total": LAST, "2-total": LAST},
+    ]
+    step, objectives, labels = relabel_in_rounds(by_round, 9, monkeypatch, tmp_path)
+    assert objectives == ["hard_em", "chosen", "chosen"]
+    assert labels == [[6, 6, 6], [17, 17, 6], [6, 17, 17]]  # each round trains on what the one before chose
+    assert step.rows["answer_start"][:] == [6, 17, 17]
+    assert step.rows["mbdc_source"][:] == [None, "relabel_occurrences", "relabel_occurrences"]
+    assert (step.record.changed, step.record.kept) == (2, 1)
+    assert step.record.reasons == {
+        MOVED: 2,
+        "labels moved in round 1": 2,
+        "labels moved in round 2": 2,
+        "labels moved in round 3": 0,
+    }
+    assert step.rows["mbdc_model"][:] == [None, "m@1", "m@2"]
+    assert step.record.cost.cpu_seconds == 12.0
+
+
+def test_one_round_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    scores = {"0-total": LAST, "1-total": LAST, "2-total": FIRST}
+    step, objectives, _ = relabel_in_rounds([scores], RelabelOptions().rounds, monkeypatch, tmp_path)
+    assert (objectives, step.record.reasons) == (["hard_em"], {MOVED: 2})
+
+
 @given(st.lists(st.text(max_size=5), min_size=1, max_size=20), st.integers(2, 5))
 def test_folds_depend_on_the_group_alone(groups: list[str], folds: int) -> None:
     together = assign_folds(groups, folds, seed=1)
@@ -141,7 +204,12 @@ def test_folds_depend_on_the_group_alone(groups: list[str], folds: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"folds": 1}, "at least 2 folds"), ({"objective": "chosen"}, "hard_em or marginal")]
+    ("options", "message"),
+    [
+        ({"folds": 1}, "at least 2 folds"),
+        ({"rounds": 0}, "at least one round"),
+        ({"objective": "chosen"}, "hard_em or marginal"),
+    ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
