@@ -17,7 +17,7 @@ little (Tesseract writes ALTO to `.xml`, others hOCR to `.html`), and a folder m
 
 `pages` is the 0-based page of every word; `boxes` are scaled to 0–1000 by the size of their own page.
 
-Splits are by document; equal texts stay together. Set aside: a file that is broken, incomplete or in none of the three
+Splits are by document; equal texts, and documents with a file in common, stay together. Set aside: a file that is broken, incomplete or in none of the three
 formats, a page without words or measures, a question that is malformed or names no document. Mended and reported:
 boxes given from right to left are sorted, boxes that reach outside their page are clipped.
 """
@@ -112,7 +112,8 @@ class Ocr(DocumentBuilder):
                     rows.append(made)
             page = make_document(sheets)
             scan = Scan(page, [sheet.image_name for sheet in sheets], rows)
-            yield Document(document_id, (text_tie(page.context),), scan)
+            ties = (text_tie(page.context), *(f"4-file:{name}" for name in names))
+            yield Document(document_id, ties, scan)
 
     def rows(self, document: Document) -> Iterator[dict[str, Any] | Finding]:
         scan: Scan = document.source
@@ -134,8 +135,9 @@ def list_documents(folder: Path, questions_name: str | None) -> Listing:
     found = sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and path.name not in NAMES and not is_hidden(path, folder)
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not is_hidden(path, folder)
     )
+    found = [name for name in found if name not in NAMES]
     listing = Listing({name: [name] for name in found})
     if questions_name is None:
         return listing
@@ -153,7 +155,8 @@ def list_documents(folder: Path, questions_name: str | None) -> Listing:
             listing.findings.append(Finding(item.document, "rejected", str(error)))
             continue
         listing.questions.setdefault(document_id, []).append(item)
-    parts = {name for names in folders.values() for name in names}
+    # A page that is also asked about by itself stays a document of its own.
+    parts = {name for names in folders.values() for name in names} - listing.questions.keys()
     listing.documents = {name: names for name, names in listing.documents.items() if name not in parts} | folders
     return listing
 

@@ -265,6 +265,26 @@ def test_a_folder_that_a_question_names_is_one_document(tmp_path):
     assert rows[1]["image"] is None
 
 
+def test_a_page_of_a_folder_may_be_asked_about_by_itself_on_the_same_side(tmp_path):
+    entries = []
+    for number in range(20):
+        for page in (1, 2):
+            write(tmp_path / f"book{number}" / f"{page}.xml", alto([(f"text{number}.{page}", "0 0 9 9")]))
+        entries += [ask(f"book{number}", id=f"b{number}"), ask(f"book{number}/2.xml", id=f"p{number}")]
+    questions(tmp_path, *entries)
+    loaded = load_dataset("ocr", tmp_path, split_fractions=(0.5, 0, 0.5))
+    sides = {row["id"]: split for split, rows in loaded.items() for row in rows.to_list()}
+    assert set(sides.values()) == {"train", "test"}
+    assert len(sides) == 40
+    assert all(sides[f"b{n}"] == sides[f"p{n}"] for n in range(20))
+
+
+def test_only_the_file_of_questions_is_no_document(tmp_path):
+    write(tmp_path / "sub" / "questions.json", textract(ONE))
+    questions(tmp_path, ask("sub/questions.json"))
+    assert load_dataset("ocr", tmp_path, **ALL_IN_TEST)["test"].num_rows == 1
+
+
 def test_the_parts_of_textracts_answer_in_a_folder(tmp_path):
     blocks = textract(ONE, TWO)["Blocks"]
     for number, part in enumerate((blocks[:5], blocks[5:]), start=1):
