@@ -104,7 +104,8 @@
     const row = current;
     const following = nextOpen(row);
     set(row, verdict, candidate);
-    const words = { right: "Right", wrong: "Wrong", candidate: candidate && `Moved to “${oneLine(candidate.text)}”` };
+    const missing = row.label[0] < 0;
+    const words = { right: missing ? "Not there" : "Right", wrong: missing ? "It is there" : "Wrong", candidate: candidate && `Moved to “${oneLine(candidate.text)}”` };
     say(following ? words[verdict] : `${words[verdict]}. All ${plural(shown.length, "row")} here decided: download.`);
     list(following ?? row);
   }
@@ -214,7 +215,7 @@
       make("span", { class: "glyph", "aria-hidden": "true" }),
       make("span", { class: "what" }, make("bdi", { class: "answer" }, row.answers[0] ?? "no answer given"),
         make("bdi", { class: "question" }, row.question || row.id)),
-      make("span", { class: `status ${row.status}` }, row.status, places > 1 ? ` ×${places}` : null),
+      make("span", { class: `status ${row.status}${places > 1 ? " several" : ""}` }, row.status, places > 1 ? ` ×${places}` : null),
       make("span", { class: "hidden verdict" }),
     );
     const item = make("li", {}, button);
@@ -293,8 +294,8 @@
     at("note").value = decisions.get(row.id)?.note ?? "";
     const decision = decisions.get(row.id);
     const missing = row.label[0] < 0; // then what is judged is that there is nothing
-    at("right").firstChild.data = missing ? "Not there" : "Right";
-    at("wrong").firstChild.data = missing ? "It is there" : "Wrong";
+    at("right").firstChild.textContent = missing ? "Not there" : "Right";
+    at("wrong").firstChild.textContent = missing ? "It is there" : "Wrong";
     at("right").setAttribute("aria-pressed", decision?.verdict === "right");
     at("wrong").setAttribute("aria-pressed", decision?.verdict === "wrong");
     at("undo").disabled = !decided(row);
@@ -319,7 +320,7 @@
         ? make("ul", { class: "answers" }, row.answers.map((answer) => make("li", { dir: "auto" }, oneLine(answer))))
         : make("p", { class: "none" }, "None: the question is unanswerable."),
       make("ul", { class: "reasons" }, row.reasons.map((reason) => make("li", {}, reason))),
-      make("h3", {}, row.candidates.length === 1 ? "Found on the page" : `Found on the page, ${plural(row.candidates.length + row.left_out, "place")}`),
+      make("h3", {}, row.candidates.length < 2 ? "Found on the page" : `Found on the page, ${plural(row.candidates.length + row.left_out, "place")}`),
       row.candidates.length
         ? make("ol", { class: "candidates" }, row.candidates.map((candidate, number) => choice(row, candidate, number)))
         : make("p", { class: "none" }, row.status === "unanswerable" ? "Nothing to find." : "Nothing that is near enough."),

@@ -163,12 +163,18 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Write one HTML page on which a person judges the most doubtful rows: keys, candidates, decisions to download."""
-    from hf_mbdc.history import load
+    from hf_mbdc.history import find_manifest, load
     from hf_mbdc.progress import without_bars_of_datasets
     from hf_mbdc.review.page import inspect as write_page
+    from hf_mbdc.revisions.repository import open_repository
 
+    opened = open_repository(repository)
+    sha = opened.resolve(repo_id, revision)
+    record = find_manifest(repo_id, sha, opened)
+    # Decisions name the data that they were made on, and `main` moves.
+    pinned = sha if record is None else record.branch if record.decision.refused else record.version
     with without_bars_of_datasets():
-        dataset = load(repo_id, revision, repository=repository)
+        dataset = load(repo_id, sha, repository=opened)
         page = write_page(
             dataset,
             output,
@@ -178,7 +184,7 @@ def inspect(
             ids=ids or (),
             limit=limit,
             repo_id=repo_id,
-            revision=revision,
+            revision=pinned,
         )
     if as_json:
         _print_json({**dataclasses.asdict(page), "path": str(page.path)})

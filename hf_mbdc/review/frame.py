@@ -11,18 +11,19 @@ from collections.abc import Sequence
 import numpy as np
 
 Frame = tuple[float, float, float, float]  # x0 y0 x1 y1: the part of the image that is 0–1000, as shares of its sides
+Side = tuple[float, float]  # begin and end along one axis
 WHOLE: Frame = (0.0, 0.0, 1.0, 1.0)
 GRID = 1000
 SURE = 0.2  # correlation of boxes and ink below which their places cannot be told
 GOOD = 0.9  # of the best correlation: then the boxes lie where they say
 SMALLEST = 0.2  # share of a side that the text takes at least
-COARSE, FINE = 0.01, 0.002  # steps of the search
+COARSE, FINE = 0.01, 0.002  # steps of the search; a line of small print is higher than the first
 
 
 def fit_frame(grey: np.ndarray, boxes: Sequence[Sequence[int]]) -> Frame | None:
     """The part of an image that the square 0–1000 of its word boxes is; None when that cannot be told.
 
-    The correlation of boxes and ink over the image is searched along one axis, then along the other, and once more. The
+    The correlation of boxes and ink over the image is searched down the page, then across, and both once more nearby. The
     whole image is taken when it does nearly as well as the best place.
 
     Args:
@@ -33,9 +34,9 @@ def fit_frame(grey: np.ndarray, boxes: Sequence[Sequence[int]]) -> Frame | None:
     rows = cols = (0.0, 1.0)
     whole = _correlations(ink, mask, cols, [rows])[0]
     rows = _search(ink.mean(axis=1, keepdims=True), mask.mean(axis=1, keepdims=True), cols)
-    for _ in range(2):
-        cols = _search(ink.T, mask.T, rows)
-        rows = _search(ink, mask, cols)
+    cols = _search(ink.T, mask.T, rows)
+    rows = _refined(ink, mask, cols, rows)
+    cols = _refined(ink.T, mask.T, rows, cols)
     best = _correlations(ink, mask, cols, [rows])[0]
     if not max(best, whole) >= SURE:  # also for NaN, of an image without ink
         return None
@@ -47,41 +48,42 @@ def _ink(grey: np.ndarray) -> np.ndarray:
     from PIL import Image, ImageFilter
 
     picture = Image.fromarray(grey.astype(np.uint8))
-    around = np.asarray(picture.filter(ImageFilter.BoxBlur(6)), dtype=np.float64)
+    around = np.asarray(picture.filter(ImageFilter.BoxBlur(6)), dtype=np.float32)
     return np.minimum(np.clip(around - grey - 8, 0, None), 60)
 
 
 def _mask(boxes: Sequence[Sequence[int]]) -> np.ndarray:
     """(1000, 1000) 1 where a box lies, less its edges, which hold no ink."""
-    mask = np.zeros((GRID, GRID))
+    mask = np.zeros((GRID, GRID), dtype=np.float32)
     for x0, y0, x1, y1 in boxes:
         edge = (y1 - y0) // 6
         mask[y0 + edge : y1 - edge, x0:x1] = 1
     return mask
 
 
-def _search(ink: np.ndarray, mask: np.ndarray, across: tuple[float, float]) -> tuple[float, float]:
+def _search(ink: np.ndarray, mask: np.ndarray, across: Side) -> Side:
     """Begin and end along the first axis with the highest correlation; those along the second are given."""
     ends = np.arange(0, 1 + COARSE / 2, COARSE)
     best = _best(ink, mask, across, [(a, b) for a in ends for b in ends if b - a >= SMALLEST])
+    return _refined(ink, mask, across, best)
+
+
+def _refined(ink: np.ndarray, mask: np.ndarray, across: Side, along: Side) -> Side:
+    """The best begin and end near those given."""
     near = np.arange(-COARSE, COARSE + FINE / 2, FINE)
-    return _best(ink, mask, across, [(best[0] + a, best[1] + b) for a in near for b in near])
+    return _best(ink, mask, across, [(along[0] + a, along[1] + b) for a in near for b in near])
 
 
-def _best(
-    ink: np.ndarray, mask: np.ndarray, across: tuple[float, float], places: list[tuple[float, float]]
-) -> tuple[float, float]:
+def _best(ink: np.ndarray, mask: np.ndarray, across: Side, places: list[Side]) -> Side:
     return places[int(np.nan_to_num(_correlations(ink, mask, across, places), nan=-1.0).argmax())]
 
 
-def _correlations(
-    ink: np.ndarray, mask: np.ndarray, across: tuple[float, float], places: list[tuple[float, float]]
-) -> np.ndarray:
+def _correlations(ink: np.ndarray, mask: np.ndarray, across: Side, places: list[Side]) -> np.ndarray:
     """Pearson's correlation of ink and boxes over the image, for boxes laid at each of some places (first axis)."""
     laid = mask  # (1000, width): already a profile, or laid on the columns of the image
     if mask.shape[1] > 1:
-        laid = np.hstack([mask, np.zeros((GRID, 1))])[:, _indices(ink.shape[1], [across])[0]]
-    overlap = np.vstack([laid @ ink.T, np.zeros(len(ink))])  # (1001, height): a row of the boxes on a row of the image
+        laid = np.pad(mask, ((0, 0), (0, 1)))[:, _indices(ink.shape[1], [across])[0]]
+    overlap = np.pad(laid @ ink.T, ((0, 1), (0, 0)))  # (1001, height): a row of the boxes on a row of the image
     sums = np.append(laid.sum(axis=1), 0.0)
     squares = np.append((laid**2).sum(axis=1), 0.0)
     lines = _indices(len(ink), places)  # (places, height)
@@ -92,7 +94,7 @@ def _correlations(
         return (product / size - total / size * ink.mean()) / (np.sqrt(square / size - (total / size) ** 2) * ink.std())
 
 
-def _indices(length: int, places: list[tuple[float, float]]) -> np.ndarray:
+def _indices(length: int, places: list[Side]) -> np.ndarray:
     """(places, length) which thousandth of the boxes' square lies on each pixel; 1000 for outside."""
     begin, end = np.array(places)[:, :1], np.array(places)[:, 1:]
     share = ((np.arange(length) + 0.5) / length - begin) / (end - begin)

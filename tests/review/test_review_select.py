@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from datasets import Dataset, Value
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from review_rows import dataset_of, review_row, review_rows
 
@@ -82,6 +82,7 @@ def test_rows_that_are_not_annotated_are_refused() -> None:
         find_doubts(review_rows().remove_columns("match_status"), split="train")
 
 
+@settings(max_examples=40)
 @given(st.lists(SCORES, min_size=1, max_size=8))
 def test_best_second_and_ties_are_those_of_each_row(scores: list[list[float]]) -> None:
     rows = [
