@@ -224,7 +224,7 @@ def _nearest_text(text: SearchText, answer: str, needle: FoldedText, max_distanc
     else:
         hay, index, wanted = text.folded, text.index, needle.text
     allowed = allowed_weight(len(wanted), max_distance)
-    limit = int(_EDITS_PER_WEIGHT * allowed)
+    limit = round(_EDITS_PER_WEIGHT * allowed)
     if limit < 1:
         return []
     votes = index.votes(wanted)
@@ -253,7 +253,7 @@ def _is_misread(index: SearchIndex, wanted: str, near: Near, max_distance: float
         return False
     own = wanted.split()
     others = [word for word in found.split() if len(word) > 1 and word not in own]
-    return weight + len(others) <= allowed or weight + sum(map(index.has_twice, others)) <= allowed
+    return weight + sum(index.word_counts[word] > 1 for word in others) <= allowed
 
 
 def allowed_weight(size: int, max_distance: float) -> float:

@@ -9,24 +9,25 @@ may be cut. A needle then asks in three steps, each cheaper than a scan of the t
    then the best of their combinations. The distance is rapidfuzz's, which knows no limit of 64 or 256 characters.
 3. A needle that is stuck together with its neighbours is cut out of their word.
 
-Short needles may share no gram with their misread selves; for them `rapidfuzz.fuzz.partial_ratio_alignment` scans.
+Of a short needle little may be left, so that every place with two votes is looked at.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from rapidfuzz import fuzz
-from rapidfuzz.distance import Indel, Levenshtein
+from rapidfuzz.distance import Indel, LCSseq, Levenshtein
 
 from hf_mbdc.transforms.characters import KINDS, SPACE, code_points, cuts
 
 _MIX = np.array([0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35])
+_MUCH_FARTHER = 0.08  # of the size of a needle
 _HALF = 24  # characters of the needle that look for one of its ends
-_SHORT = 12  # characters up to which misreading may leave no gram whole
+_SHORT = 12  # characters up to which misreading may leave but two grams whole
 _WIDTH = 3  # of the stretches of places that vote together, as a power of two
 STRETCH = 1 << _WIDTH
 _MOST = 4  # places looked at
@@ -64,6 +65,8 @@ class SearchIndex:
     def nearest(self, needle: str, limit: int) -> list[Near]:
         """The parts of the text at most `limit` edits away from the needle, nearest first; they may overlap.
 
+        Parts that are much farther than the nearest one may be left out.
+
         Args:
             needle: at least one character, no whitespace at its ends.
             limit: at least 0.
@@ -73,17 +76,22 @@ class SearchIndex:
     def nearest_by(self, votes: np.ndarray, needle: str, limit: int) -> list[Near]:
         """The same with the needle's `votes`."""
         size = len(needle)
-        found = self._cut_all(needle, self._voted(votes, size), limit)
-        if not found and size <= _SHORT and self.text:
-            near = fuzz.partial_ratio_alignment(needle, self.text, score_cutoff=100 * (1 - limit / size) - 1e-6)
-            found = self._cut_all(needle, [near.dest_start], limit) if near else []
-        return sorted(found, key=lambda near: (near.distance, abs(near.end - near.start - size)))
+        found: dict[tuple[int, int], Near] = {}
+        for place in self._voted(votes, size):
+            # Of many edits at least a fourth are insertions; the rest are characters that the window lacks.
+            window = self.text[max(0, place - STRETCH) : place + size + size // 8 + STRETCH]
+            if LCSseq.similarity(needle, window) < size - (3 * limit + 3) // 4:
+                continue
+            near = self._cut(needle, place, limit)
+            if near is not None:
+                found[near.start, near.end] = near
+                limit = min(limit, near.distance + int(_MUCH_FARTHER * size) + 1)
+        return sorted(found.values(), key=lambda near: (near.distance, abs(near.end - near.start - size)))
 
-    def has_twice(self, word: str) -> bool:
-        """Whether a word stands in the text at least twice, between spaces."""
-        word = f" {word} "
-        first = self.text.find(word)
-        return first >= 0 and self.text.find(word, first + 1) >= 0
+    @cached_property
+    def word_counts(self) -> Counter[str]:
+        """How often each word stands between spaces."""
+        return Counter(self.text.split(" "))
 
     @staticmethod
     def _shift(length: int) -> int:
@@ -107,21 +115,13 @@ class SearchIndex:
         best = int(votes.max())
         if best < max(2, size // 6):
             return []
-        peaks = np.flatnonzero(votes >= max(2, (0.75 if 2 * best > size else 0.6) * best))
-        peaks = peaks[np.argsort(-votes[peaks], kind="stable")[: 3 * _MOST]].tolist()
-        apart: list[int] = []
-        for peak in peaks:
-            if len(apart) < _MOST and all(abs(peak - other) > 1 for other in apart):
-                apart.append(peak)
-        return [(peak + 1 << _WIDTH) - size for peak in apart]
-
-    def _cut_all(self, needle: str, places: Sequence[int], limit: int) -> list[Near]:
-        found: dict[tuple[int, int], Near] = {}
-        for place in places:
-            near = self._cut(needle, place, limit)
-            if near is not None:
-                found[near.start, near.end] = near
-        return list(found.values())
+        share, most = (0, 16) if size <= _SHORT else (0.75, _MOST) if 2 * best > size else (0.6, _MOST)
+        peaks = np.flatnonzero(votes >= max(2, share * best))
+        if len(peaks) > 1:
+            around = np.concatenate(([0], votes, [0]))
+            peaks = peaks[(votes[peaks] >= around[peaks]) & (votes[peaks] > around[peaks + 2])]
+            peaks = peaks[np.argsort(-votes[peaks], kind="stable")[:most]]
+        return [(peak + 1 << _WIDTH) - size for peak in peaks.tolist()]
 
     def _cut(self, needle: str, place: int, limit: int) -> Near | None:
         """The part that begins near `place`, cut at word borders."""

@@ -111,8 +111,8 @@ def _replaced(text: str, clusters: Sequence[tuple[int, int, str]]) -> FoldedText
         ends.extend([end] * len(piece))
         done = end
     inner = _collapsed("".join(pieces))
-    firsts, lasts = (starts[start] for start in inner.starts), (ends[end - 1] for end in inner.ends)
-    return FoldedText(inner.text, array("l", firsts), array("l", lasts))
+    firsts, lasts = np.asarray(starts)[_as_array(inner.starts)], np.asarray(ends)[_as_array(inner.ends) - 1]
+    return FoldedText(inner.text, array("l", firsts.tobytes()), array("l", lasts.tobytes()))
 
 
 def _odd_clusters(text: str, odd: Sequence[int]) -> Iterator[tuple[int, int, str]]:
