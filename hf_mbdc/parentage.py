@@ -165,9 +165,13 @@ def _no_parent(repo_id: str, parent: str) -> RevisionNotFoundError:
 def read_rows(repo_id: str, sha: str, repository: Repository) -> DatasetDict | None:
     """The rows of a revision; None when it has no data, or rows without ids."""
     from hf_mbdc.revisions.layout import read_files
+    from hf_mbdc.revisions.live import is_overwritten
 
+    snapshot = repository.snapshot(repo_id, sha)
+    if is_overwritten(snapshot):
+        return None  # dead rows may have come back: nothing to compare with
     try:
-        rows = read_files(repository.snapshot(repo_id, sha))
+        rows = read_files(snapshot)
     except IntegrityError:
         raise
     except DataError:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
     from hf_mbdc.revisions.diff import Diff
+    from hf_mbdc.revisions.layout import Deletes
     from hf_mbdc.revisions.repository import Repository
 
 PACKAGES = ("hf-mbdc", "datasets", "transformers", "torch", "accelerate", "pyarrow", "numpy", "rapidfuzz")
@@ -42,13 +43,17 @@ PACKAGES = ("hf-mbdc", "datasets", "transformers", "torch", "accelerate", "pyarr
 class Draft:
     """A revision that is complete but for its commit: the record, the rows, and the rows that were set aside.
 
-    `known`: the version that holds the same rows already, and the same ones set aside.
+    `known`: the version that holds the same rows already, and the same ones set aside. `merged`: the rows are ours and
+    those of others in one. `deletes`: see `publish`. `anew`: nothing is kept of how the parent's files are laid out.
     """
 
     iteration: Iteration
     dataset: DatasetDict
     rejected: Dataset | None = None
     known: Iteration | None = None
+    merged: bool = False
+    deletes: Deletes = "hard"
+    anew: bool = False
 
 
 def publish(
@@ -61,6 +66,8 @@ def publish(
     rejected: Dataset | None = None,
     version: str | None = None,
     merge: bool = False,
+    deletes: Deletes | None = None,
+    dry_run: bool = False,
 ) -> Iteration:
     """Publishes a dataset as the next revision of a repository; the same content again changes nothing.
 
@@ -79,6 +86,11 @@ def publish(
         version: `vMAJOR.MINOR.PATCH`, at least the number that follows from what changed; default: that number.
         merge: put the change together with what others published since its parent, row by row and cell by cell, and
             try again as often as others are faster.
+        deletes: what becomes of rows and texts that go. "hard": the new files do not hold them. "lazy": no reader sees
+            them, but texts may stay in the files, unread, until `compact`. "live": rows stay as dead ones that the card
+            filters out, and edited rows move to the end. Default: as the parent, at first "hard".
+        dry_run: publish nothing; the record is that of the revision that would come, without `sha`, and its
+            `cost.bytes` are exactly the new bytes that publishing would send.
 
     Returns:
         The record of the revision, with `version`, `sha` and `content_hash`.
@@ -103,8 +115,18 @@ def publish(
         # What was the head at first is what the change was made from, also in later rounds.
         wanted = wanted if wanted is not None else head or NOTHING
         drafted = draft(
-            splits, repo_id, opened, message=message, parent=wanted, rejected=rejected, version=version, merge=merge
+            splits,
+            repo_id,
+            opened,
+            message=message,
+            parent=wanted,
+            rejected=rejected,
+            version=version,
+            merge=merge,
+            deletes=deletes,
         )
+        if dry_run:
+            return preview(drafted, opened)
         try:
             record = commit(drafted, opened)
         except StaleParentError:
@@ -112,7 +134,7 @@ def publish(
                 raise
         else:
             break
-    if drafted.dataset is splits and record.sha:  # and not a merged one
+    if not drafted.merged and record.sha:
         remember(splits, repo_id, record.sha)
     return record
 
@@ -127,18 +149,26 @@ def draft(
     rejected: Dataset | None = None,
     version: str | None = None,
     merge: bool = False,
+    deletes: Deletes | None = None,
+    anew: bool = False,
 ) -> Draft:
-    """Everything that `publish` would commit, without committing: diff, version, content hash, record."""
+    """Everything that `publish` would commit, without committing: diff, version, content hash, record.
+
+    Args:
+        anew: write all data files as if there were no parent; all else as for `publish`.
+    """
     from hf_mbdc.revisions.card import split_card
     from hf_mbdc.revisions.diff import diff
+    from hf_mbdc.revisions.live import arrange, choose_deletes
     from hf_mbdc.revisions.version import raise_version
 
     splits = _as_splits(dataset)
     _check_text(message)
     head = repository.head(repo_id)
     base = base_of(repo_id, parent, head, repository)
+    deletes = choose_deletes(deletes, None if head is None else repository.snapshot(repo_id, head))
     before = None if head is None else read_side(repo_id, head, repository)
-    merged_from = None
+    merged_from, merged = None, before is not None and base != head
     if before is not None and base != head:
         landed = landed_since(repo_id, base, _hash(splits), repository)
         if landed is not None and (rejected is None or landed.rejected == count_reasons(rejected)):
@@ -151,6 +181,8 @@ def draft(
     if before is not None:
         split_card(_read_card(repo_id, before.parent.sha, repository) or "")  # a broken card is told before training
         rejected = before.rejected if rejected is None else rejected
+    if deletes == "live":
+        splits = arrange(splits, before.rows if before else None)
     changes = diff(before.rows, splits) if before and before.rows is not None else None
     record = _record(splits, repo_id, message, before, changes, rejected)
     known = _find_known(record, before, rejected, version, repository)
@@ -158,7 +190,7 @@ def draft(
         taken = {*repository.tags(repo_id), *(item.version for item in versions(repo_id, repository))}
         record = dataclasses.replace(record, version=raise_version(record.version, version, taken))
     record = dataclasses.replace(with_since(record, before, changes), merged_from=merged_from)
-    return Draft(record, splits, rejected, known)
+    return Draft(record, splits, rejected, known, merged, deletes, anew)
 
 
 def commit(draft: Draft, repository: Repository) -> Iteration:
@@ -177,7 +209,7 @@ def commit(draft: Draft, repository: Repository) -> Iteration:
     history = [] if record.parent is None else log(record.repo_id, repository=repository)
     add_missing_tags(history, repository)
     with tempfile.TemporaryDirectory(prefix="hf-mbdc-") as scratch:
-        files = _write_revision(draft, history[::-1], repository, Path(scratch))
+        files = write_revision(draft, history[::-1], repository, Path(scratch))
         sha = repository.commit(
             record.repo_id,
             files,
@@ -187,6 +219,22 @@ def commit(draft: Draft, repository: Repository) -> Iteration:
             branch=record.branch,
         )
     return dataclasses.replace(read_manifest(record.repo_id, sha, repository), sha=sha)
+
+
+def preview(draft: Draft, repository: Repository) -> Iteration:
+    """The record that `commit` would write; its `cost.bytes` are the bytes that it would send."""
+    from hf_mbdc.revisions.forecast import forecast, keeps_chunks
+
+    if draft.known is not None:
+        return draft.known
+    record = draft.iteration
+    history = [] if record.parent is None else log(record.repo_id, repository=repository)
+    parent = None if record.parent is None else repository.snapshot(record.repo_id, record.parent.sha)
+    with tempfile.TemporaryDirectory(prefix="hf-mbdc-") as scratch:
+        files = write_revision(draft, history[::-1], repository, Path(scratch))
+        found = forecast(files, parent, by_chunk=keeps_chunks(repository, record.repo_id))
+        written = Iteration.from_json(bytes(files[MANIFEST]))
+    return dataclasses.replace(written, cost=dataclasses.replace(draft.iteration.cost, bytes=found.new_bytes))
 
 
 def _record(
@@ -289,21 +337,25 @@ def _check_text(message: str) -> None:
         )
 
 
-def _write_revision(
+def write_revision(
     draft: Draft, history: list[Iteration], repository: Repository, folder: Path
 ) -> dict[str, bytes | Path]:
     """The files of a revision; `history` is oldest first."""
     from hf_mbdc.revisions.card import render_card
     from hf_mbdc.revisions.disk import sha256
     from hf_mbdc.revisions.layout import card_configs, write_files
+    from hf_mbdc.revisions.live import describe_layout
 
-    data = write_files(draft.dataset, draft.rejected, folder)
+    parent = draft.iteration.parent
+    snapshot = None if parent is None or draft.anew else repository.snapshot(draft.iteration.repo_id, parent.sha)
+    data = write_files(draft.dataset, draft.rejected, folder, parent=snapshot, deletes=draft.deletes)
     known = _file_hashes(draft.iteration, repository)
     stored = Cost(bytes=sum(path.stat().st_size for path in data.values() if sha256(path) not in known))
-    record = dataclasses.replace(draft.iteration, cost=draft.iteration.cost + stored)
+    cost = draft.iteration.cost + stored
+    record = dataclasses.replace(draft.iteration, cost=cost, layout=describe_layout(folder))
     card = None if record.parent is None else _read_card(record.repo_id, record.parent.sha, repository)
     files: dict[str, bytes | Path] = {**data, MANIFEST: record.to_json().encode()}
-    configs = card_configs(draft.dataset, draft.rejected)
+    configs = card_configs(draft.dataset, draft.rejected, deletes=draft.deletes)
     return {**files, **render_card(record, history, existing_card=card, configs=configs)}
 
 

@@ -144,6 +144,7 @@ class Iteration:
     rejected: dict[str, int] = field(default_factory=dict)  # reason → rows under rejected/, inherited ones included
     restores: ParentRecord | None = None  # of a rollback: the revision whose content is back
     merged_from: ParentRecord | None = None  # where the change was made, when it was merged onto a newer parent
+    layout: dict[str, Any] = field(default_factory=dict)  # deletes, dead_rows, unused_values, deltas of the data files
     created_at: str = ""  # ISO 8601, UTC
     format: int = FORMAT
     sha: str | None = None  # of the commit; known only afterwards, so not part of the manifest

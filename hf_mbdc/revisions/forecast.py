@@ -7,14 +7,15 @@ the number is exact, but for chunks that an older revision or another repository
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hf_mbdc.revisions.repository import Files
+    from hf_mbdc.revisions.repository import Files, Repository
 
 CHUNKED = ".parquet"  # other files are small, and a Hub keeps them whole
 
@@ -32,17 +33,14 @@ class ChunkStore:
     """A Xet store in an empty folder, without a server."""
 
     def __init__(self, folder: Path) -> None:
-        import hf_xet
-
-        self._session, self._endpoint = hf_xet.XetSession(), f"local://{folder.resolve()}"
+        self._xet: Any = importlib.import_module("hf_xet")  # it has no types
+        self._session, self._endpoint = self._xet.XetSession(), f"local://{folder.resolve()}"
 
     def add(self, paths: Iterable[Path]) -> int:
         """Stores files; gives the bytes of the chunks that were not there (before compression for the way)."""
-        import hf_xet
-
         commit = self._session.new_upload_commit(endpoint=self._endpoint)
         for path in paths:
-            commit.start_upload_file(str(path), sha256=hf_xet.SKIP_SHA256)
+            commit.start_upload_file(str(path), sha256=self._xet.SKIP_SHA256)
         return int(commit.wait_to_finish().dedup_metrics.new_bytes)
 
 
@@ -74,6 +72,13 @@ def forecast(files: Files, parent: Path | None, *, by_chunk: bool) -> Forecast:
         store.add(path for path in stored if path.suffix == CHUNKED)
         sent = store.add(_as_file(source, Path(scratch)) for source in chunked.values())
     return Forecast(whole + sent, total, tuple(sorted(new)))
+
+
+def keeps_chunks(repository: Repository, repo_id: str) -> bool:
+    """Whether a repository takes large files as chunks: a Hub with Xet does; a folder keeps them whole."""
+    from hf_mbdc.revisions.hub import HubRepository
+
+    return isinstance(repository, HubRepository) and repository.keeps_chunks(repo_id)
 
 
 def _as_file(source: bytes | Path, folder: Path) -> Path:

@@ -221,6 +221,10 @@ class HubRepository:
             raise no_file(repo_id, revision, path, self._tree(repo_id, sha)) from error
         return Path(found).read_bytes()
 
+    def keeps_chunks(self, repo_id: str) -> bool:
+        """Whether large files are sent as chunks, of which only new ones are uploaded (Xet), and not whole."""
+        return not constants.HF_HUB_DISABLE_XET and not self._lacks_xet(repo_id)
+
     @cached_property
     def _api(self) -> HfApi:
         return HfApi(endpoint=self.endpoint, token=self.token, library_name="hf-mbdc", library_version=__version__)

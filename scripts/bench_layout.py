@@ -1,0 +1,175 @@
+"""What a revision costs to write and to upload: our layouts and that of stock `push_to_hub`, in the same run.
+
+    python scripts/bench_layout.py --rows 1000000
+
+Both sides are measured by the Xet client that uploads to the Hub, against a store in a folder: the bytes of the chunks
+that the store does not have yet. Every layout has a store of its own, and starts with a first revision of its own. The
+edits of a step are the same for all of them: 1 % of the rows get another text and another label, 0.5 % go, all at
+random places, and 0.5 % come in at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset, DatasetDict
+
+from hf_mbdc.publication import commit, draft
+from hf_mbdc.revisions.folder import FolderRepository
+from hf_mbdc.revisions.forecast import ChunkStore
+from hf_mbdc.revisions.layout import write_files
+from hf_mbdc.revisions.live import arrange
+
+WORDS, LETTERS = 20_000, "abcdefghijklmnopqrstuvwxyz"
+BARS = {"lazy": 1 / 10, "live": 1 / 40}
+
+
+def main() -> None:
+    """Runs the three parts and prints a line for each figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--steps", type=int, default=10)
+    options = parser.parse_args()
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    table = make_rows(options.rows, seed=0, start=0)
+    print(f"{options.rows:,} rows, {table.nbytes / options.rows:.0f} B each: {', '.join(table.column_names)}")
+    bench_write(table)
+    bench_publish(table)
+    bench_steps(table, options.steps)
+    print(f"load {os.getloadavg()[0]:.1f}")
+
+
+def make_rows(count: int, *, seed: int, start: int) -> pa.Table:
+    """Rows with an id, a question, an answer in its context, and a label."""
+    random = np.random.default_rng(seed)
+    ids = pc.binary_join_element_wise(
+        "row-", pc.utf8_lpad(pa.array(np.arange(start, start + count)).cast("string"), 8, "0"), ""
+    )
+    return pa.table(
+        {
+            "id": ids,
+            "question": make_texts(count, 7, random),
+            "context": make_texts(count, 13, random),
+            "label": pa.array(random.integers(0, 10, count)),
+        }
+    )
+
+
+def make_texts(count: int, words: int, random: np.random.Generator) -> pa.Array:
+    """Texts of about so many words of a fixed vocabulary."""
+    letters = np.random.default_rng(7)
+    vocabulary = pa.array(["".join(letters.choice(list(LETTERS), letters.integers(2, 10))) for _ in range(WORDS)])
+    ends = np.concatenate([[0], np.cumsum(random.integers(words // 2, words * 3 // 2, count))]).astype(np.int32)
+    chosen = vocabulary.take(pa.array(random.integers(0, WORDS, ends[-1])))
+    return pc.binary_join(pa.ListArray.from_arrays(pa.array(ends), chosen), " ")
+
+
+def clean(table: pa.Table, step: int) -> pa.Table:
+    """One cleaning iteration."""
+    random, count = np.random.default_rng(1000 + step), table.num_rows
+    edited = np.zeros(count, bool)
+    edited[random.choice(count, count // 100, replace=False)] = True
+    context = pc.replace_with_mask(one(table["context"]), edited, make_texts(int(edited.sum()), 13, random))
+    labels = pc.replace_with_mask(one(table["label"]), edited, pa.array(random.integers(0, 10, int(edited.sum()))))
+    kept = np.ones(count, bool)
+    kept[random.choice(count, count // 200, replace=False)] = False
+    changed = table.set_column(2, "context", context).set_column(3, "label", labels).filter(pa.array(kept))
+    return pa.concat_tables([changed, make_rows(count // 200, seed=2000 + step, start=10_000_000 * (step + 1))])
+
+
+def one(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks)
+
+
+def bench_write(table: pa.Table) -> None:
+    """A filtered dataset, from memory to Parquet: `Dataset.to_parquet`, which push_to_hub calls, and our writer."""
+    everything = Dataset(pa.concat_tables([table, table.slice(0, table.num_rows // 50)]))
+    chosen = np.sort(np.random.default_rng(5).choice(len(everything), table.num_rows, replace=False))
+    filtered = everything.select(chosen)
+    with tempfile.TemporaryDirectory() as folder:
+        ours = min(timed(lambda: write_files(DatasetDict(train=filtered), None, Path(folder))) for _ in range(2))
+        lazy = timed(lambda: write_files(DatasetDict(train=filtered), None, Path(folder), deletes="lazy"))
+        stock = timed(lambda: filtered.to_parquet(str(Path(folder) / "stock.parquet")))
+    print(f"write of a filtered dataset: stock {stock:.2f} s, ours {ours:.2f} s: {stock / ours:.1f} times (bar: 15)")
+    print(f"  with dictionaries that go on (lazy): {lazy:.2f} s: {stock / lazy:.1f} times")
+
+
+def bench_publish(table: pa.Table) -> None:
+    """Publishing a change of 1 % of the rows, from the drafted diff to the commit."""
+    with tempfile.TemporaryDirectory() as folder:
+        repository = FolderRepository(Path(folder) / "repo")
+        for deletes in ("hard", "live"):
+            repo_id = f"me/{deletes}"
+            first = draft(Dataset(table), repo_id, repository, message="First", deletes=deletes)
+            commit(first, repository)
+            drafting = time.perf_counter()
+            second = draft(Dataset(clean(table, 0)), repo_id, repository, message="Second")
+            drafting = time.perf_counter() - drafting
+            took = timed(lambda drafted=second: commit(drafted, repository))
+            print(f"publish of a 1 % change ({deletes}): {took:.1f} s after the diff (bar: 10); draft {drafting:.1f} s")
+
+
+def bench_steps(table: pa.Table, steps: int) -> None:
+    """New bytes of each cleaning iteration, in each layout."""
+    with tempfile.TemporaryDirectory() as folder:
+        layouts = {name: Layout(Path(folder) / name, name) for name in ("stock", "hard", "lazy", "live")}
+        totals = dict.fromkeys(layouts, 0)
+        sizes = {name: layout.revision(Dataset(table)) for name, layout in layouts.items()}
+        print("first revision:", ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items()))
+        for step in range(steps):
+            table = clean(table, step)
+            sizes = {name: layout.revision(Dataset(table)) for name, layout in layouts.items()}
+            totals = {name: totals[name] + size for name, size in sizes.items()}
+            print(
+                f"step {step + 1}:",
+                ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items()),
+                flush=True,
+            )
+    for name, total in totals.items():
+        bar = f" (bar: 1/{1 / BARS[name]:.0f})" if name in BARS else ""
+        print(f"{steps} iterations, {name}: {total / 1e6:.1f} MB, 1/{totals['stock'] / total:.1f} of stock{bar}")
+
+
+class Layout:
+    """The revisions of one layout, and the chunks that were stored for them."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name, self.count = folder, name, 0
+        self.before: DatasetDict | None = None
+        (folder / "store").mkdir(parents=True)
+        self.store = ChunkStore(folder / "store")
+
+    def revision(self, rows: Dataset) -> int:
+        """Writes the next revision; gives its new bytes."""
+        folder = self.folder / str(self.count)
+        folder.mkdir()
+        if self.name == "stock":
+            rows.to_parquet(str(folder / "train-00000-of-00001.parquet"))
+        else:
+            splits = DatasetDict(train=rows)
+            splits = arrange(splits, self.before) if self.name == "live" else splits
+            parent = self.folder / str(self.count - 1) if self.count else None
+            write_files(splits, None, folder, parent=parent, deletes=self.name)  # type: ignore[arg-type]
+            self.before = splits
+        self.count += 1
+        return self.store.add(sorted(folder.rglob("*.parquet")))
+
+
+def timed(function: object) -> float:
+    started = time.perf_counter()
+    function()  # type: ignore[operator]
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
