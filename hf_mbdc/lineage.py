@@ -113,9 +113,12 @@ def _find_rows(
     repository: Repository,
 ) -> dict[str, pa.Table]:
     """The row in each split that has it; splits that are as they were are not searched again."""
+    from hf_mbdc.revisions import wording
+
     splits: DatasetDict | None = None
     found: dict[str, pa.Table] = {}
-    for name, said in record.splits.items():
+    for name in wording.in_order(record.splits):
+        said = record.splits[name]
         if hashes.get(name) == said.content_hash:
             row = before.get(name)
         else:
@@ -198,7 +201,7 @@ def _cell(row: pa.Table | None, column: str) -> str | None:
 def _changed_cells(before: pa.Table, after: pa.Table) -> dict[str, tuple[str | None, str | None]]:
     import pyarrow as pa
 
-    from hf_mbdc.revisions.cells import differs, text_pair
+    from hf_mbdc.revisions.cells import as_text, differs, text_pair
     from hf_mbdc.revisions.rows import contiguous
 
     changed = {}
@@ -207,7 +210,7 @@ def _changed_cells(before: pa.Table, after: pa.Table) -> dict[str, tuple[str | N
         if left.null_count and right.null_count:  # a column that came or went without a value here
             continue
         if left.null_count or right.null_count or differs(left, right)[0]:
-            changed[name] = text_pair(left[0], right[0])
+            changed[name] = text_pair(as_text(left[0]), as_text(right[0]))
     return changed
 
 

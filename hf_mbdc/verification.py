@@ -102,11 +102,12 @@ def _check_place(manifest: Iteration, sha: str, repository: Repository) -> Itera
 
 
 def _check_splits(manifest: Iteration, rows: DatasetDict) -> Iterator[Check]:
+    from hf_mbdc.revisions import wording
     from hf_mbdc.revisions.content_hash import combine_hashes, content_hash
 
     hashes = {name: content_hash(split) for name, split in rows.items()}
     yield Check("content hash", manifest.content_hash, combine_hashes(hashes))
-    for name in {**manifest.splits, **rows}:
+    for name in wording.in_order({**manifest.splits, **rows}):
         said = manifest.splits.get(name)
         expected = f"{said.rows} rows, {said.content_hash}" if said else "no such split"
         found = f"{len(rows[name])} rows, {hashes[name]}" if name in rows else "no such split"

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from datasets import Dataset, Features, concatenate_datasets
 from datasets.table import cast_array_to_feature
 
-from hf_mbdc.revisions.cells import differs, shorten, text_pair
+from hf_mbdc.revisions.cells import cell_text, differs, shorten, text_pair
 from hf_mbdc.revisions.content_hash import canonical_features
 from hf_mbdc.revisions.diff import describe
 from hf_mbdc.revisions.merge import Conflict
@@ -180,7 +180,8 @@ def _changed_differently(
             mine, other = contiguous(left[name]), contiguous(right[name])
             for place in np.flatnonzero(differs(mine, other)):
                 key = shorten(rows.ids[int(part[place])].as_py())
-                yield Conflict(split, key, name, *text_pair(mine[int(place)], other[int(place)]))
+                cells = (cell_text(side[int(place)], features[name]) for side in (mine, other))
+                yield Conflict(split, key, name, *text_pair(*cells))
 
 
 def _build(ours: Dataset, theirs: Dataset, rows: Alignment, changes: Changes, features: Mapping[str, Any]) -> Dataset:
