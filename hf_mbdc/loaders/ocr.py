@@ -24,6 +24,7 @@ boxes given from right to left are sorted, boxes that reach outside their page a
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ from hf_mbdc.loaders.textract import Query, is_textract, read_textract
 
 LAYOUT = "a folder with OCR results (Textract's JSON, hOCR, ALTO) and questions.jsonl"
 SUFFIXES = frozenset((".json", ".xml", ".alto", ".hocr", ".html", ".htm", ".xhtml"))
-HEAD = 4096  # characters in which a file says what it is
+HEAD = 4096  # bytes in which a file says what it is
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,8 @@ def read_scan(folder: Path, names: list[str], document_id: str) -> tuple[list[Sh
     textract: list[tuple[str, Any]] = []
     for name in names:
         content = files.read_bytes(folder, name)
-        head = content[:HEAD].decode("utf-8", errors="ignore").lstrip("\ufeff \t\r\n")
+        encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+        head = content[:HEAD].decode(encoding, errors="ignore").lstrip("\ufeff \t\r\n")
         if head[:1] in ("{", "["):
             textract.append((name, read_blocks(folder, name)))
         elif re.search(r"<(?:[\w.-]+:)?alto[\s>/]", head, flags=re.IGNORECASE):

@@ -96,6 +96,14 @@ def test_literal_row(tmp_path, name):
     ]
 
 
+def test_alto_in_another_encoding(tmp_path):
+    write(tmp_path / "a.xml", alto(ONE).replace("?>", ' encoding="UTF-16"?>').encode("utf-16"))
+    write(
+        tmp_path / "b.xml", alto([("caf\xe9", "0 0 9 9")]).replace("?>", ' encoding="ISO-8859-1"?>').encode("latin-1")
+    )
+    assert load_dataset("ocr", tmp_path, **ALL_IN_TEST)["test"]["context"][:] == ["TOTAL 9.00", "caf\xe9"]
+
+
 def test_rows_can_be_annotated(tmp_path):
     write(tmp_path / "a.hocr", hocr(ONE, TWO))
     questions(tmp_path, ask(), ask(question="Which page?", answers=["Page 2"]))
