@@ -125,7 +125,7 @@ def gold_rates(rungs: dict[str, Columns], gold: list[list[int]]) -> dict[str, An
     """Share of answerable rows where a candidate, and where each rung's choice, begins at an annotator's offset."""
     answerable = [row for row, starts in enumerate(gold) if starts]
     candidates = rungs["first"]["candidates"]
-    rates = {
+    rates: dict[str, Any] = {
         "rows": len(answerable),
         "several": sum(len(candidates[row]) > 1 for row in answerable),
         "gold found": sum(any(c["start"] in gold[row] for c in candidates[row]) for row in answerable),
