@@ -17,9 +17,10 @@ little (Tesseract writes ALTO to `.xml`, others hOCR to `.html`), and a folder m
 
 `pages` is the 0-based page of every word; `boxes` are scaled to 0–1000 by the size of their own page.
 
-Splits are by document; equal texts, and documents with a file in common, stay together. Set aside: a file that is broken, incomplete or in none of the three
-formats, a page without words or measures, a question that is malformed or names no document. Mended and reported:
-boxes given from right to left are sorted, boxes that reach outside their page are clipped.
+Splits are by document; equal texts, and documents with a file in common, stay together. Set aside: a file that is
+broken, incomplete or in none of the three formats, a page without words or measures, a question that is malformed or
+names no document. Mended and reported: boxes given from right to left are sorted, boxes that reach outside their page
+are clipped.
 """
 
 from __future__ import annotations
