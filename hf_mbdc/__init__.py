@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hf_mbdc.approaches import annotate, annotate_with_rejected
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.compaction import compact
     from hf_mbdc.errors import MbdcError
     from hf_mbdc.guidance.compare import compare
     from hf_mbdc.history import load, log, show
@@ -37,6 +38,7 @@ __all__ = [
     "annotate",
     "annotate_with_rejected",
     "blame",
+    "compact",
     "compare",
     "diff",
     "load",
@@ -60,6 +62,7 @@ _MODULE_OF = {
     "annotate": "approaches",
     "annotate_with_rejected": "approaches",
     "blame": "lineage",
+    "compact": "compaction",
     "compare": "guidance.compare",
     "diff": "revisions.diff",
     "load": "history",

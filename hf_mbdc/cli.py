@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hf_mbdc.errors import MbdcError
+from hf_mbdc.revisions.layout import Deletes
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -37,6 +38,9 @@ Repository = Annotated[
     str,
     typer.Option(envvar="HF_MBDC_REPOSITORY", help="A folder, or `hub` for the Hub of HF_ENDPOINT and HF_TOKEN."),
 ]
+DELETES = typer.Option(
+    help="Rows that go: hard (gone), lazy (texts stay unread in the files), live (dead rows); default: as before."
+)
 Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON on standard output, and nothing else.")]
 
 
@@ -193,6 +197,59 @@ def inspect(
 
 
 @app.command()
+def publish(
+    repo_id: RepoId,
+    path: Annotated[Path, typer.Argument(help="A folder or file that load_dataset or load_from_disk reads.")],
+    message: Annotated[str, typer.Option("--message", "-m", help="Why this revision exists, in one line.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be published, and send nothing.")] = False,
+    parent: Annotated[
+        str | None, typer.Option(help="The revision the change was made from; default: the head.")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="At least the version that follows from what changed.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Merge with what others published since the parent.")] = False,
+    deletes: Annotated[Deletes | None, DELETES] = None,
+    repository: Repository = "./repo",
+    as_json: Json = False,
+) -> None:
+    """Publish data as the next revision; --dry-run shows what changed, the next version and the exact new bytes."""
+    from hf_mbdc.progress import without_bars_of_datasets
+    from hf_mbdc.publication import publish as publish_rows
+    from hf_mbdc.revisions.local import read_local
+
+    with without_bars_of_datasets():
+        record = publish_rows(
+            read_local(path),
+            repo_id,
+            message=message,
+            repository=repository,
+            parent=parent,
+            version=version,
+            merge=merge,
+            deletes=deletes,
+            dry_run=dry_run,
+        )
+    _show_publication(record, as_json, dry_run=dry_run)
+
+
+@app.command()
+def compact(
+    repo_id: RepoId,
+    message: Annotated[str | None, typer.Option("--message", "-m", help="Headline of the changelog entry.")] = None,
+    deletes: Annotated[Deletes | None, DELETES] = None,
+    repository: Repository = "./repo",
+    as_json: Json = False,
+) -> None:
+    """Write the head's files anew, without dead rows, unused texts and delta shards; the rows stay the same."""
+    from hf_mbdc.compaction import MESSAGE
+    from hf_mbdc.compaction import compact as compact_head
+    from hf_mbdc.progress import without_bars_of_datasets
+
+    with without_bars_of_datasets():
+        record = compact_head(repo_id, message=message or MESSAGE, repository=repository, deletes=deletes)
+    _show_publication(record, as_json)
+
+
+@app.command()
 def verify(
     repo_id: RepoId,
     revision: Annotated[str, typer.Argument(help="A version, branch or commit.")] = "main",
@@ -332,6 +389,15 @@ def _show(renderable: Any) -> None:
     from rich.console import Console
 
     Console().print(renderable)
+
+
+def _show_publication(record: Iteration, as_json: bool, *, dry_run: bool = False) -> None:
+    if as_json:
+        _print_json(_as_json(record))
+        return
+    from hf_mbdc.revisions.publication_table import publication_table
+
+    _show(publication_table(record, dry_run=dry_run))
 
 
 def _as_json(item: Iteration) -> dict[str, Any]:
