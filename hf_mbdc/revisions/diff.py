@@ -158,6 +158,11 @@ class Move:
         """Whether the rows crossed between training and evaluation: what was trained on tells nothing any more."""
         return _is_evaluation(self.before) != _is_evaluation(self.after)
 
+    @property
+    def into_evaluation(self) -> bool:
+        """Whether the rows came into a split that is named like one for evaluation: test, validation, dev, …"""
+        return _is_evaluation(self.after)
+
 
 def _is_evaluation(split: str) -> bool:
     return split.lower().startswith(_EVALUATION)

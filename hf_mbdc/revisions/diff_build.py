@@ -18,7 +18,8 @@ from hf_mbdc.revisions.diff_kinds import Tally
 from hf_mbdc.revisions.diff_rows import BLOCK, RowChanges
 from hf_mbdc.revisions.diff_sources import compare
 from hf_mbdc.revisions.keys import Key, as_ids, check_key, check_kinds, key_arrays
-from hf_mbdc.revisions.rows import Rows, contiguous, nothing_like
+from hf_mbdc.revisions.parquet_rows import Side
+from hf_mbdc.revisions.rows import contiguous, nothing_like
 
 SOURCE = "mbdc_source"  # the column that says which method made or changed a row
 MAX_EXAMPLES = 5  # of each column
@@ -26,7 +27,7 @@ MAX_REASONS = 20
 MAX_FIELDS = 50  # of nested columns, that are named
 
 
-def build_diff(before: Mapping[str, Rows], after: Mapping[str, Rows], key: Key) -> Diff:
+def build_diff(before: Mapping[str, Side], after: Mapping[str, Side], key: Key) -> Diff:
     """The difference of the splits of two sides."""
     rows = {name: _compare_split(before.get(name), after.get(name), key, name) for name in {**after, **before}}
     status = {name: "added" if name not in before else "removed" if name not in after else "kept" for name in rows}
@@ -36,13 +37,13 @@ def build_diff(before: Mapping[str, Rows], after: Mapping[str, Rows], key: Key) 
     return Diff(splits, schema, moved, key[0] if len(key) == 1 else key, copied, rows)
 
 
-def _compare_split(old: Rows | None, new: Rows | None, key: tuple[str, ...], split: str) -> RowChanges:
+def _compare_split(old: Side | None, new: Side | None, key: tuple[str, ...], split: str) -> RowChanges:
     kinds_old = check_key(old, key, split=split, side="old")
     kinds_new = check_key(new, key, split=split, side="new")
     check_kinds(kinds_old, kinds_new, key, split)
     there = new if new is not None else old
     assert there is not None
-    empty = nothing_like(there)
+    empty = nothing_like(there.features)
     return compare(old if old is not None else empty, new if new is not None else empty, key)
 
 
@@ -99,7 +100,7 @@ def _duplicates(found: RowChanges) -> Duplicates:
     return Duplicates(counts[0], counts[1], tuple(shorten(key) for key in list(ids)[:MAX_IDS]))
 
 
-def _reasons(new: Rows, rows: dict[str, np.ndarray]) -> dict[str, int]:
+def _reasons(new: Side, rows: dict[str, np.ndarray]) -> dict[str, int]:
     """Counts `mbdc_source` of these rows of the new side, most frequent first; a null counts as its group's name."""
     counts: Counter[str] = Counter()
     for default, chosen in rows.items():
@@ -114,7 +115,7 @@ def _reasons(new: Rows, rows: dict[str, np.ndarray]) -> dict[str, int]:
     return most | ({"other": most.get("other", 0) + rest} if rest else {})
 
 
-def _diff_schema(before: Mapping[str, Rows], after: Mapping[str, Rows]) -> SchemaDiff:
+def _diff_schema(before: Mapping[str, Side], after: Mapping[str, Side]) -> SchemaDiff:
     """Over the splits that both sides have; when there is none, over the first of each."""
     names = [name for name in after if name in before]
     pairs = [(before[name].features, after[name].features) for name in names]
@@ -172,7 +173,7 @@ def _with_keys_of(side: RowChanges, ids: pa.Array) -> tuple[np.ndarray, pa.Array
     return places, side.ids(places)
 
 
-def _equal_rows(left: Rows, rows: np.ndarray, right: Rows, rows_right: np.ndarray) -> np.ndarray:
+def _equal_rows(left: Side, rows: np.ndarray, right: Side, rows_right: np.ndarray) -> np.ndarray:
     same = np.ones(len(rows), bool)
     for name in left.features:
         if name in right.features:

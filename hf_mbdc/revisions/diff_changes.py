@@ -11,7 +11,8 @@ from datasets import ClassLabel, Dataset
 
 from hf_mbdc.revisions.cells import as_text, cell_text, kind_of
 from hf_mbdc.revisions.diff_rows import RowChanges
-from hf_mbdc.revisions.rows import Rows, contiguous, embed
+from hf_mbdc.revisions.parquet_rows import Side
+from hf_mbdc.revisions.rows import contiguous, embed
 
 BLOCK = 10_000  # rows turned into text at once
 SCHEMA = pa.schema([(name, pa.large_string()) for name in ("split", "id", "column", "kind", "before", "after")])
@@ -68,7 +69,7 @@ def _texts(cells: pa.Array, feature: object) -> pa.Array:
     return pa.array([cell_text(cell, feature) for cell in cells], pa.large_string())
 
 
-def _whole(side: Rows, rows: np.ndarray) -> pa.Array:
+def _whole(side: Side, rows: np.ndarray) -> pa.Array:
     """Each row as a JSON object of its cells."""
     table = embed(side.read(rows), side.features, paths=False)
     columns = [[as_text(cell) for cell in contiguous(column)] for column in table.columns]

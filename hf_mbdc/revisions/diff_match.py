@@ -62,8 +62,9 @@ def match_rows(old: Rows, new: Rows, key: Key) -> Match:
         return _match_ascending(old, new)
     hashes = _hashes(old), _hashes(new)
     match = match_hashes(*hashes)
-    wrong = np.concatenate(list(in_threads(lambda start: _collisions(old, new, match, start), _starts(new))) or [[]])
-    return _match_again(old, new, *hashes, match, np.unique(hashes[1][wrong.astype(np.int64)])) if len(wrong) else match
+    blocks = in_threads(lambda start: _collisions(old, new, match, start), _starts(new))
+    wrong = np.concatenate([np.empty(0, np.int64), *blocks])
+    return _match_again(old, new, *hashes, match, np.unique(hashes[1][wrong])) if len(wrong) else match
 
 
 def ascends(keys: Rows) -> bool:

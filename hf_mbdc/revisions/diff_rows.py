@@ -14,6 +14,7 @@ from hf_mbdc.revisions.cells import differs_at
 from hf_mbdc.revisions.diff_kinds import Tally, tally
 from hf_mbdc.revisions.diff_match import Match, in_threads, match_rows
 from hf_mbdc.revisions.keys import Key, as_ids, key_arrays
+from hf_mbdc.revisions.parquet_rows import Side
 from hf_mbdc.revisions.rows import Rows, contiguous, embed, holds_files
 
 BLOCK = 1 << 14  # rows compared at once: what is copied of them stays in the fast caches
@@ -25,8 +26,8 @@ Work = tuple[int, int, Sequence[str]]  # new rows from, up to, and the columns i
 class RowChanges:
     """What changed between two sides; rows are numbers of rows, `changed` and `added` of new, `removed` of old."""
 
-    old: Rows
-    new: Rows
+    old: Side
+    new: Side
     key: Key
     match: Match
     changed: np.ndarray
@@ -43,7 +44,7 @@ class RowChanges:
 
     @cached_property
     def removed(self) -> np.ndarray:
-        left = np.ones(self.old.count, bool)
+        left = np.full(self.old.count, True)
         left[self.partner[self.partner >= 0]] = False
         return np.flatnonzero(left)
 
@@ -64,7 +65,7 @@ class RowChanges:
         return _cells(before, self.partner[rows]), _cells(after, rows)
 
 
-def _cells(rows: Rows, chosen: np.ndarray) -> pa.Array:
+def _cells(rows: Side, chosen: np.ndarray) -> pa.Array:
     return contiguous(embed(rows.read(chosen), rows.features, paths=False).column(0))
 
 
@@ -77,7 +78,7 @@ def compare_rows(old: Rows, new: Rows, key: Key) -> RowChanges:
     return compare_work(old, new, key, match, work)
 
 
-def compare_work(old: Rows, new: Rows, key: Key, match: Match, work: Iterable[Work]) -> RowChanges:
+def compare_work(old: Side, new: Side, key: Key, match: Match, work: Iterable[Work]) -> RowChanges:
     """Compares the cells of matched rows where the work says."""
     found: dict[str, Tally] = {}
     for tallies in in_threads(lambda block: _compare(old, new, match.partner, *block), work):
@@ -90,7 +91,7 @@ def compare_work(old: Rows, new: Rows, key: Key, match: Match, work: Iterable[Wo
 
 
 def _compare(
-    old: Rows, new: Rows, partner: np.ndarray, start: int, stop: int, names: Sequence[str]
+    old: Side, new: Side, partner: np.ndarray, start: int, stop: int, names: Sequence[str]
 ) -> dict[str, Tally]:
     old_rows = partner[start:stop]
     there = old_rows >= 0
@@ -102,11 +103,11 @@ def _compare(
     left = None
     # Rows in the same order are compared where they lie, those that have no partner are cut out.
     if last - first <= 2 * len(chosen) + BLOCK and (len(chosen) == 1 or (np.diff(chosen) > 0).all()):
-        before = old.span(first, last)
+        before = old.span(first, last, names)
         left = chosen - first if last - first > len(chosen) else None
     else:
-        before = old.read(chosen)
-    after = new.span(start, stop)
+        before = old.read(chosen, names)
+    after = new.span(start, stop, names)
     found = {}
     for name in names:
         cells, cells_after = _column(before, old, name), _column(after, new, name)
@@ -120,7 +121,7 @@ def _compare(
     return found
 
 
-def _column(table: pa.Table, rows: Rows, name: str) -> pa.Array:
+def _column(table: pa.Table, rows: Side, name: str) -> pa.Array:
     feature: Any = rows.features[name]
     if not holds_files(feature):
         return contiguous(table[name])

@@ -14,6 +14,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hf_mbdc.revisions.diff_words import (
+    column_facts,
+    duplicate_lines,
+    label_fact,
+    leak_lines,
+    move_lines,
+    schema_lines,
+)
+
 if TYPE_CHECKING:
     from hf_mbdc.revisions.diff import ColumnDiff, Diff
 
@@ -23,7 +32,9 @@ SHOWN_CELL = 40  # characters of an id or a cell inside a table
 
 def diff_table(diff: Diff) -> RenderableType:
     """Rows by split, changed cells by column, and a line for each schema change, move, reason and reordering."""
-    parts: list[RenderableType] = [_splits(diff)] if diff.splits else []
+    loud = [Text(line, style="bold red") for line in (*leak_lines(diff), *duplicate_lines(diff))]
+    parts: list[RenderableType] = [*loud, *([Text()] if loud else [])]
+    parts += [_splits(diff)] if diff.splits else []
     if any(split.columns for split in diff.splits.values()):
         parts += [Text(), _columns(diff)]
     notes = list(_notes(diff))
@@ -62,11 +73,11 @@ def _splits(diff: Diff) -> Table:
 
 def _columns(diff: Diff) -> Table:
     table = _table("split", "changed cells")
-    for title in ("column", "kind", "for example"):
+    for title in ("column", "kind", "how", "for example"):
         table.add_column(title, overflow="fold")
     for name, split in diff.splits.items():
         for column, change in split.columns.items():
-            texts = (printable(column), change.kind, _example(change))
+            texts = (printable(column), change.kind, _how(change), _example(change))
             table.add_row(Text(printable(name)), f"{change.changed:,}", *map(Text, texts))
     return table
 
@@ -77,6 +88,11 @@ def _table(first: str, *counts: str) -> Table:
     for title in counts:
         table.add_column(title, justify="right", no_wrap=True)
     return table
+
+
+def _how(change: ColumnDiff) -> str:
+    labels = [label_fact(change)] if change.labels else []
+    return "; ".join([*labels, *column_facts(change)])
 
 
 def _example(change: ColumnDiff) -> str:
@@ -91,18 +107,9 @@ def _cell(value: str | None) -> str:
 
 
 def _notes(diff: Diff) -> Iterator[str]:
-    for name, kind in diff.schema.added.items():
-        yield f"column added: {printable(name)} ({printable(kind, 200)})"
-    for name, kind in diff.schema.removed.items():
-        yield f"column removed: {printable(name)} ({printable(kind, 200)})"
-    for name, (before, after) in diff.schema.retyped.items():
-        yield f"column retyped: {printable(name)} ({printable(before, 200)} → {printable(after, 200)})"
-    for move in diff.moved:
-        rows = "1 row" if move.rows == 1 else f"{move.rows:,} rows"
-        yield f"moved: {rows} from {printable(move.before)} to {printable(move.after)}"
+    yield from schema_lines(diff.schema)
+    yield from move_lines(diff)
     for name, split in diff.splits.items():
         if split.reasons:
             counts = ", ".join(f"{printable(reason)} {count:,}" for reason, count in split.reasons.items())
             yield f"reasons in {printable(name)}: {counts}"
-        if split.reordered:
-            yield f"order: the rows of {printable(name)} stand in another order, which counts as no change"

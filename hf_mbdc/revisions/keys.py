@@ -15,7 +15,7 @@ from hf_mbdc.errors import DataError
 from hf_mbdc.revisions.rows import contiguous, plain, text_buffers
 
 if TYPE_CHECKING:
-    from hf_mbdc.revisions.rows import Rows
+    from hf_mbdc.revisions.parquet_rows import Side
 
 Key = tuple[str, ...]
 
@@ -37,7 +37,7 @@ def as_key(key: str | Sequence[str]) -> Key:
     return names
 
 
-def check_key(rows: Rows | None, key: Key, *, split: str, side: str) -> list[str]:
+def check_key(rows: Side | None, key: Key, *, split: str, side: str) -> list[str]:
     """The kinds of the key columns: string, int64 or uint64; null where there are no rows, or no split.
 
     Raises:
@@ -48,7 +48,7 @@ def check_key(rows: Rows | None, key: Key, *, split: str, side: str) -> list[str
     return [_kind(rows, name, {"split": split, "column": name}, side) for name in key]
 
 
-def _kind(rows: Rows, name: str, where: dict[str, str], side: str) -> str:
+def _kind(rows: Side, name: str, where: dict[str, str], side: str) -> str:
     if name not in rows.features:
         columns = ", ".join(rows.features) or "none"
         raise DataError(

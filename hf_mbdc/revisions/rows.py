@@ -83,14 +83,17 @@ class Rows:
         chosen.batches = [batch.select(list(columns)) for batch in self.batches]
         return chosen
 
-    def span(self, start: int, stop: int) -> pa.Table:
+    def span(self, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows from `start` up to `stop`; without an indices mapping, and within a batch, nothing is copied."""
         if self.positions is not None or stop <= start:
-            return self.read(np.arange(start, stop))
-        return self._gather(np.array([start, stop]), None)
+            return self.read(np.arange(start, stop), columns)
+        table = self._gather(np.array([start, stop]), None)
+        return table if columns is None else table.select(list(columns))
 
-    def read(self, rows: np.ndarray) -> pa.Table:
+    def read(self, rows: np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows at these positions, each column in one chunk (or none when there are no rows)."""
+        if columns is not None:
+            return self.select(columns).read(rows)
         if len(rows) == 0:
             return self.schema.empty_table()
         if self.positions is not None:
@@ -127,9 +130,9 @@ class Rows:
         return pa.Table.from_batches(parts, schema=self.schema).combine_chunks()
 
 
-def nothing_like(rows: Rows) -> Rows:
-    """No rows, of the same columns."""
-    return Rows(Dataset(rows.features.arrow_schema.empty_table()).cast(rows.features))
+def nothing_like(features: Features) -> Rows:
+    """No rows, of these columns."""
+    return Rows(Dataset(features.arrow_schema.empty_table()))
 
 
 def holds_files(feature: Any) -> bool:
