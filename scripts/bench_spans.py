@@ -2,22 +2,21 @@
 
     python scripts/bench_spans.py --data ../shared/data
 
-Pages of 500 to 2,000 words are paragraphs of SQuAD or XQuAD, put together; the answers are one to ten of their words, at
-least four characters.
-Then the page gets its noise: of its characters 5, 10 or 15 % are misread (three of five replaced, half of these by what
-OCR takes them for; one of five dropped, one followed by another), one word in fifty is split, one gap in fifty closed. Three of ten questions have no
-answer: it is from another page, and this one does not contain it. An answer stands once on its page before the noise,
-so that there is one right place: its words. Counted is how often the best occurrence covers exactly them, and how often
-an unanswerable question finds something.
+Pages of 500 to 2,000 words are paragraphs of SQuAD or XQuAD, put together; the answers are one to ten of their words,
+at least four characters. Then the page gets its noise: of its characters 5, 10 or 15 % are misread (three of five
+replaced, half of these by what OCR takes them for; one of five dropped, one followed by another), one word in fifty is
+split, one gap in fifty closed. Three of ten questions have no answer: it is from another page, and this one does not
+contain it. An answer stands once on its page before the noise, so that there is one right place: its words. Counted is
+how often the best occurrence covers exactly them, and how often an unanswerable question finds something.
 
 Beside it run, on the same pages, round by round:
 
 - `guide`: what the Hugging Face guide for document question answering does: the lower-cased words of the answer as a
   sub-list of the lower-cased words of the page, first match;
 - `partial ratio`: `rapidfuzz.fuzz.partial_ratio_alignment` alone, accepted from 70;
-- `windows`: every window of about as many words (at most five more or fewer, at most twice as many and two), joined with
-  and without spaces, nearest by Levenshtein distance up to a quarter; as allanj/LayoutLMv3-DocVQA and redthing1's loader
-  do it, but with rapidfuzz's distance in C++ and without their quadratic loop. On a part of the pages, for it is slow.
+- `windows`: every window of about as many words (at most five more or fewer, at most twice as many and two), joined
+  with and without spaces, nearest by Levenshtein distance up to a quarter; as allanj/LayoutLMv3-DocVQA and redthing1
+  do it, but with rapidfuzz's distance in C++ and without their quadratic loop. On a part of the pages: it is slow.
 
 Speed is answers per CPU second of one process, the preparation of each page included; medians over the rounds.
 """
@@ -69,7 +68,8 @@ def read_paragraphs(path: Path) -> list[str]:
 def read_korean(path: Path) -> list[str]:
     """The sentences of KLUE's named-entity set, without its marks."""
     lines = path.read_text("utf-8").split("\n")
-    sentences, letters = [], []
+    sentences: list[str] = []
+    letters: list[str] = []
     for line in lines:
         if line.startswith("##") or not line.strip("\n"):
             sentences += ["".join(letters)] if letters else []
@@ -119,7 +119,8 @@ def make_pages(paragraphs: Sequence[str], rate: float, count: int, seed: int) ->
     )
     clean = []
     for _ in range(count):
-        size, words = draw.randint(500, 2000), []
+        size = draw.randint(500, 2000)
+        words: list[str] = []
         while len(words) < size:
             words += draw.choice(paragraphs).split()
         clean.append(words[:size])
@@ -148,15 +149,17 @@ def make_pages(paragraphs: Sequence[str], rate: float, count: int, seed: int) ->
 
 def ours(page: Page) -> list[Span | None]:
     """What this project finds: the words of the best occurrence."""
-    text, found = SearchText(page.context), []
+    text = SearchText(page.context)
+    found: list[Span | None] = []
     for answer, _ in page.questions:
         best = max(locate(text, [answer]), key=lambda o: o.score, default=None)
-        found.append(best and word_range(page.offsets, best.start, best.end))
+        found.append(word_range(page.offsets, best.start, best.end) if best else None)
     return found
 
 
 def guide(page: Page) -> list[Span | None]:
-    words, found = [word.lower() for word in page.words], []
+    words = [word.lower() for word in page.words]
+    found: list[Span | None] = []
     for answer, _ in page.questions:
         wanted = answer.lower().split()
         starts = (i for i in range(len(words)) if words[i] == wanted[0] and words[i : i + len(wanted)] == wanted)
@@ -166,15 +169,17 @@ def guide(page: Page) -> list[Span | None]:
 
 
 def partial_ratio(page: Page) -> list[Span | None]:
-    text, found = page.context.lower(), []
+    text = page.context.lower()
+    found: list[Span | None] = []
     for answer, _ in page.questions:
         near = fuzz.partial_ratio_alignment(answer.lower(), text, score_cutoff=70)
-        found.append(near and word_range(page.offsets, near.dest_start, near.dest_end))
+        found.append(word_range(page.offsets, near.dest_start, near.dest_end) if near else None)
     return found
 
 
 def windows(page: Page) -> list[Span | None]:
-    words, found = [word.lower() for word in page.words], []
+    words = [word.lower() for word in page.words]
+    found: list[Span | None] = []
     for answer, _ in page.questions:
         wanted, best, place = answer.lower(), 0.25, None
         size = len(wanted.split())
@@ -191,7 +196,11 @@ def windows(page: Page) -> list[Span | None]:
 
 def rates(pages: Sequence[Page], found: Sequence[Sequence[Span | None]]) -> tuple[float, float]:
     """Share of the answers whose words were found exactly, and of the unanswerable questions that found something."""
-    pairs = [(gold, span) for page, spans in zip(pages, found) for (_, gold), span in zip(page.questions, spans)]
+    pairs = [
+        (gold, span)
+        for page, spans in zip(pages, found, strict=True)
+        for (_, gold), span in zip(page.questions, spans, strict=True)
+    ]
     exact = [span == gold for gold, span in pairs if gold]
     false = [span is not None for gold, span in pairs if not gold]
     return sum(exact) / len(exact), sum(false) / len(false)
@@ -258,7 +267,7 @@ def measure_long_page(paragraphs: Sequence[str], words: int, seed: int) -> tuple
     noisy, places = noisy_words(clean, 0.1, draw, LETTERS)
     context = " ".join(noisy)
     offsets, folded = word_offsets(noisy, context), fold(" ".join(clean)).text
-    questions = []
+    questions: list[tuple[str, Span]] = []
     while len(questions) < 50:
         first = draw.randrange(len(clean) - 8)
         text = " ".join(clean[first : first + 8])
@@ -269,15 +278,15 @@ def measure_long_page(paragraphs: Sequence[str], words: int, seed: int) -> tuple
             questions.append((answer, (min(held), max(held))))
     tracemalloc.start()
     began = time.process_time()
-    text = SearchText(context)
-    locate(text, ["nothing like this stands anywhere on the page"])
+    page = SearchText(context)
+    locate(page, ["nothing like this stands anywhere on the page"])
     prepared = time.process_time() - began
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
     began = time.process_time()
     right = 0
     for answer, gold in questions:
-        best = max(locate(text, [answer]), key=lambda o: o.score, default=None)
+        best = max(locate(page, [answer]), key=lambda o: o.score, default=None)
         right += best is not None and word_range(offsets, best.start, best.end) == gold
     return prepared, (time.process_time() - began) / 50 * 1000, peak, right / 50
 

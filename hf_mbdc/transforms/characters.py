@@ -68,7 +68,7 @@ class CharacterTable:
 
 
 def cuts(codes: np.ndarray) -> np.ndarray:
-    """Whether each place 0…length may be cut, bool (characters + 1,); see `edit_distance.is_word_boundary`."""
+    """Whether each place 0…length may be cut, bool (characters + 1,); see `is_word_boundary`."""
     if not len(codes):
         return np.ones(1, dtype=bool)
     kinds = KINDS[codes]
@@ -93,6 +93,29 @@ def continues_cluster(character: str) -> bool:
 def is_unspaced(character: str) -> bool:
     """Whether words of its script may begin and end anywhere, as far as spaces tell."""
     return character >= "\u0e00" and any(first <= character <= last for first, last in _UNSPACED_BLOCKS)
+
+
+def is_word_boundary(text: str, position: int) -> bool:
+    """Whether a cut at `position` leaves words, numbers and clusters whole.
+
+    Scripts that do not mark every word with spaces (Han, Kana, Hangul with its particles, Thai, Lao, Khmer, Burmese,
+    Tibetan) have a boundary between any two characters; all others only where a letter does not meet a letter. A
+    letter and a digit may be cut apart ("RM9.00"), two digits never.
+
+    Example:
+        >>> [p for p in range(7) if is_word_boundary("RM9 ok", p)]
+        [0, 2, 3, 4, 6]
+    """
+    if position <= 0 or position >= len(text):
+        return True
+    left, right = text[position - 1], text[position]
+    if continues_cluster(right):
+        return False
+    if left.isdigit() or right.isdigit():
+        return not (left.isdigit() and right.isdigit())
+    if not (right.isalpha() and (left.isalpha() or continues_cluster(left))):
+        return True
+    return is_unspaced(left) or is_unspaced(right)
 
 
 def _kind(code: int) -> int:

@@ -5,9 +5,9 @@ The steps go from sure to unsure; a later one runs only when the ones before it 
 1. **The same text**, after folding (`text.fold`). Every occurrence counts. Where some are whole words, those inside
    words are dropped; where none is, they stay: "Muslim" in "Muslims". Scripts without spaces know no inside of a word.
    A number is never found inside a longer one: "9.00" is in "RM9.00", not in "19.00", "9.005" or "1,239.00"; a date or
-   a version is no number, so that "2016" is in "12.05.2016". A minus sign is part of its number: "9.00" is not in
-   "-9.00" or "-RM9.00". A hyphen is none: behind a letter, digit or full stop ("X-9", "5-9", "NO.-9"), or before
-   several numbers joined by hyphens, slashes or colons (dates, telephone numbers).
+   a version is no number, so that "2016" is in "12.05.2016", nor is an answer with seven letters. A minus sign is part
+   of its number: "9.00" is not in "-9.00" or "-RM9.00". A hyphen is none: behind a letter, digit or full stop ("X-9",
+   "5-9", "NO.-9"), or before several numbers joined by hyphens, slashes or colons (dates, telephone numbers).
 2. **Another way of writing**: other spaces or punctuation (`text.squeeze`), the same amount ("RM 1,234.50" for
    "1234.5") or the same day ("20180304" for "04/03/2018", `dates`).
 3. **The nearest text** by Levenshtein distance of the folded texts (`search`), Hangul by its jamo, where it can be the
@@ -33,9 +33,8 @@ from functools import cached_property
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from hf_mbdc.transforms.characters import code_points, cuts
+from hf_mbdc.transforms.characters import code_points, cuts, is_word_boundary
 from hf_mbdc.transforms.dates import WrittenDate, find_dates, same_dates
-from hf_mbdc.transforms.edit_distance import is_word_boundary
 from hf_mbdc.transforms.interrupted import nearest_in_two
 from hf_mbdc.transforms.misread import compare, digits_may_differ
 from hf_mbdc.transforms.numbers import (
@@ -54,6 +53,7 @@ SCORE_MARGIN = 0.05  # an unsure occurrence this much worse than the best one is
 MAX_DISTANCE = 0.35
 _FREE = 3.5  # characters of an answer that must not differ at all
 _EDITS_PER_WEIGHT = 1.5  # look-alikes weigh half an edit
+_WORDED = 7  # letters from which an answer is more than its numbers
 _SURE_LENGTH = 8  # squeezed characters from which a hit inside a word is no accident
 
 
@@ -168,19 +168,25 @@ def _score(found: str, answer: str, folded: str) -> float:
 def _same_text(text: SearchText, answer: str, needle: FoldedText, _: float) -> list[tuple[int, int]]:
     """Step 1. Whole words if there are any; hits inside a cluster only for what folding cannot see."""
     hay = text.folded.text
+    worded = _is_worded(needle.text)
     hits = []
     if needle.text:
         for start in _find_all(hay, needle.text):
             end = start + len(needle.text)
-            if not cuts_number(hay, start, end) and text.folded.starts[start] not in text.signs:
+            if (worded or not cuts_number(hay, start, end)) and text.folded.starts[start] not in text.signs:
                 hits.append((start, end))
         whole = [hit for hit in hits if _is_whole(hay, *hit)]
         hits = [text.folded.original(*hit) for hit in whole or hits]
     if not hits:
         size = len(answer)
         raw = [(start, start + size) for start in _find_all(text.context, answer)]
-        hits = [hit for hit in raw if not cuts_number(text.context, *hit) and hit[0] not in text.signs]
+        hits = [hit for hit in raw if (worded or not cuts_number(text.context, *hit)) and hit[0] not in text.signs]
     return hits
+
+
+def _is_worded(needle: str) -> bool:
+    """Whether an answer is more than its numbers, so that one cut short at its end is no other number."""
+    return sum(map(str.isalpha, needle)) >= _WORDED
 
 
 def _same_but_for_writing(text: SearchText, answer: str, needle: FoldedText, _: float) -> list[tuple[int, int]]:
@@ -229,14 +235,16 @@ def _nearest_text(text: SearchText, answer: str, needle: FoldedText, max_distanc
         return []
     votes = index.votes(wanted)
     near = [part for part in index.nearest_by(votes, wanted, limit) if _is_misread(index, wanted, part, max_distance)]
+    places = [(part.start, part.end) for part in near]
     if not near and (in_two := nearest_in_two(index, votes, wanted, int(allowed))):
-        near = [in_two] if digits_may_differ(wanted, in_two.difference, max_distance) else []
+        places = [(in_two.start, in_two.end)] if digits_may_differ(wanted, in_two.difference, max_distance) else []
+    worded, negative = _is_worded(wanted), is_negative(wanted)
     hits = []
-    for part in near:
-        start, end = hay.original(part.start, part.end)
-        if cuts_number(hay.text, part.start, part.end) or start in text.signs:
+    for low, high in places:
+        start, end = hay.original(low, high)
+        if start in text.signs or (not worded and cuts_number(hay.text, low, high)):
             continue
-        if is_negative(hay.text[part.start : part.end]) == is_negative(wanted):
+        if is_negative(hay.text[low:high]) == negative:
             hits.append((start, end))
     return hits
 

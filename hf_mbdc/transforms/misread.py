@@ -12,22 +12,23 @@ from rapidfuzz.distance import Levenshtein
 
 # What OCR takes for each other; every character of a group for every other.
 _GROUPS = (
-    "o0aqdc",
+    "o0q",
+    "oce",
+    "ao",
     "il1|!j",
     "s5",
     "b8h6",
     "g9q",
     "z2",
-    "ce",
-    "nhmru",
-    "tf",
-    "uvyw",
+    "nhu",
+    "mn",
     "rn",
-    "ao",
+    "tf",
+    "uvy",
+    "vw",
     ".,",
     ":;",
-    "-–",
-    "'`\"",
+    "'`",
 )
 _ALIKE = frozenset(a + b for group in _GROUPS for a in group for b in group)
 _MOST_LOST = 8  # what words that are not there may count more: a long answer may repeat a part of itself
@@ -66,8 +67,9 @@ def compare(wanted: str, found: str) -> Difference:
     """
     alike = digits = 0
     edited = [0] * len(wanted)
-    edits = Levenshtein.editops(wanted, found).as_list()
-    for kind, at, to in edits:
+    edits = list(Levenshtein.editops(wanted, found))
+    for edit in edits:
+        kind, at, to = edit.tag, edit.src_pos, edit.dest_pos
         if kind == "insert":
             beside = wanted[max(0, at - 1) : at + 1]
             if found[to].isdigit():

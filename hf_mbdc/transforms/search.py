@@ -134,10 +134,10 @@ class SearchIndex:
         if not begins or not ends:
             return None
         distance = Levenshtein.distance
-        if len(begins) > 2:
-            begins = [p for _, p in sorted((distance(head, text[p : p + half]), p) for p in begins)[:2]]
-        if len(ends) > 2:
-            ends = [p for _, p in sorted((distance(tail, text[max(0, p - half) : p]), p) for p in ends)[:2]]
+        if len(begins) > 3:
+            begins = [p for _, p in sorted((distance(head, text[p : p + half]), p) for p in begins)[:3]]
+        if len(ends) > 3:
+            ends = [p for _, p in sorted((distance(tail, text[max(0, p - half) : p]), p) for p in ends)[:3]]
         options = [(distance(needle, text[b:e]), b, e) for b in begins for e in ends if b < e]
         if not options:
             return None
@@ -160,7 +160,7 @@ class SearchIndex:
         """The same where the needle's first or last word is written together with a neighbour of its own.
 
         The neighbour is cut off, or the word that was left out for the neighbour's sake is taken in. A cut inside a
-        word must be worth more than one edit.
+        word must be worth more than one edit, and leave out three characters: fewer are misread ones.
         """
         text = self.text
         head = needle.find(" ") if " " in needle else len(needle)
@@ -168,14 +168,14 @@ class SearchIndex:
         best = (least, begin, end)
         word = text.rfind(" ", begin, end) + 1 or begin
         following = text.find(" ", end + 1) if end < len(text) else end
-        inner = [p for p in (word + tail, word + tail + 1) if p < end - 1]
-        inner += [p for p in (end + 1 + tail, end + 2 + tail) if p < (following if following > 0 else len(text)) - 1]
+        inner = [p for p in (word + tail, word + tail + 1) if p < end - 2]
+        inner += [p for p in (end + 1 + tail, end + 2 + tail) if p < (following if following > 0 else len(text)) - 2]
         best = min([best, *((Levenshtein.distance(needle, text[begin:p]) + 1, begin, p) for p in inner if p > begin)])
         end = best[2]
         word = text.find(" ", begin, end) if text.find(" ", begin, end) > 0 else end
         before = text.rfind(" ", 0, max(0, begin - 1)) + 1
-        inner = [p for p in (word - head, word - head - 1) if p > begin + 1]
-        inner += [p for p in (begin - 1 - head, begin - 2 - head) if p > before + 1]
+        inner = [p for p in (word - head, word - head - 1) if p > begin + 2]
+        inner += [p for p in (begin - 1 - head, begin - 2 - head) if p > before + 2]
         best = min([best, *((Levenshtein.distance(needle, text[p:end]) + 1, p, end) for p in inner if p < end)])
         return best[1], best[2], Levenshtein.distance(needle, text[best[1] : best[2]])
 

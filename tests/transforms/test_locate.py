@@ -10,9 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
+from hf_mbdc.transforms.characters import continues_cluster
 from hf_mbdc.transforms.locate import SearchText, locate, match_score
 from hf_mbdc.transforms.numbers import number_value
-from hf_mbdc.transforms.characters import continues_cluster
 from hf_mbdc.transforms.text import fold, plain
 
 
@@ -261,6 +261,54 @@ def test_scores_fall_with_the_distance() -> None:
     assert match_score("abcd", "abcd") == 1.0
     assert match_score("ABCD", "abcd") == 0.99
     assert match_score("abcx", "abcd") == pytest.approx(0.99 * 0.75)
+
+
+def test_the_second_answer_counts_where_the_first_is_not_there() -> None:
+    context = "Total 9.00 Cash 10.00"
+    assert [(o.start, o.answer) for o in locate(SearchText(context), ["12.00", "10.00"])] == [(16, 1)]
+
+
+@pytest.mark.parametrize(
+    ("context", "answer", "text"),
+    [
+        ("the exam-\nple of it", "example", "exam-\nple"),  # a hyphen at a line end
+        ("a well-\nknown fact", "well-known fact", "well-\nknown fact"),
+        ("in Ost-\nWest style", "Ost-West", "Ost-\nWest"),
+        ("pay JALAN SAGU T4MAN DAYAxx now", "JALAN SAGU TAMAN DAYA", "JALAN SAGU T4MAN DAYAxx"),
+        ("see the exam ple of it", "the example of", "the exam ple of"),
+        ("of tbe i9th century.", "of the 19th century", "of tbe i9th century"),
+        ("fr 1'234.50 only", "CHF 1234.50", "1'234.50"),
+        ("sum 1,23,456.00", "123456", "1,23,456.00"),
+        ("sum 1.234,50 x", "1 234,50", "1.234,50"),
+    ],
+)
+def test_read_or_written_another_way(context: str, answer: str, text: str) -> None:
+    assert found(context, answer) == [text]
+
+
+def test_another_text_is_no_misreading() -> None:
+    assert found("the united states and more", "the united kingdom and more") == []
+    assert found("William John of the united", "William who") == []
+
+
+def test_words_of_the_page_are_not_misread_others() -> None:
+    assert found("xx state of yy", "stats of") == ["state of"]
+    assert found("state xx state of yy", "stats of") == []
+
+
+def test_hangul_is_compared_by_its_jamo() -> None:
+    assert found("어제 대한밍국 정부가 말했다", "대한민국 정부") == ["대한밍국 정부"]
+    assert found(unicodedata.normalize("NFD", "어제 대한밍국 정부가"), "대한민국 정부") == [
+        unicodedata.normalize("NFD", "대한밍국 정부")
+    ]
+
+
+def test_a_page_of_50000_words() -> None:
+    words = [f"w{number * 7919 % 99991:05d}x" for number in range(50_000)]
+    words[31_000:31_004] = ["inter-", "nafional", "limitcd", "holdings"]
+    text = SearchText(" ".join(words))
+    (occurrence,) = locate(text, ["international limited holdings"])
+    assert text.context[occurrence.start : occurrence.end] == "inter- nafional limitcd holdings"
 
 
 TEXT = st.text(alphabet="abAB é\u0301한서ไ\u0e35日ﬁ '’-\n12.,", min_size=1, max_size=40)

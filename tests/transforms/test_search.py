@@ -1,0 +1,65 @@
+"""The approximate search: the distances are true, the ends are where they should be, however long the needle."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
+
+from hf_mbdc.transforms.search import SearchIndex
+
+
+def parts(text: str, needle: str, limit: int) -> list[tuple[str, int]]:
+    return [(text[near.start : near.end], near.distance) for near in SearchIndex(text).nearest(needle, limit)]
+
+
+def test_needles_may_be_longer_than_machine_words() -> None:
+    needle = "".join(chr(0x4E00 + i % 700) for i in range(700))
+    text = "x" * 50 + needle[:300] + "!" + needle[300:] + "y" * 50
+    assert parts(text, needle, 5) == [(needle[:300] + "!" + needle[300:], 1)]
+
+
+def test_a_needle_of_more_than_256_symbols() -> None:
+    words = " ".join(f"word{number}" for number in range(60))
+    text = f"before {words.replace('word30', 'wcrd30')} after"
+    assert len(words) > 256
+    assert parts(text, words, 20)[0] == (words.replace("word30", "wcrd30"), 1)
+
+
+def test_inserted_characters_do_not_cut_the_end_off() -> None:
+    assert parts("pay to jalan sxxxagu taman daya now", "jalan sagu taman daya", 5) == [("jalan sxxxagu taman daya", 3)]
+    assert parts("pay to jalan sagu taman daxxya now", "jalan sagu taman daya", 5) == [("jalan sagu taman daxxya", 2)]
+
+
+def test_split_and_merged_words() -> None:
+    assert parts("see the exam ple of it", "the example of", 3) == [("the exam ple of", 1)]
+    assert parts("see theexampie of it", "the example of", 3) == [("theexampie of", 2)]
+
+
+def test_a_neighbour_that_is_stuck_to_the_needle_is_cut_off() -> None:
+    text = "under the conquestof jerusalem and his men were"
+    assert parts(text, "of jerusalem and his men", 4) == [("of jerusalem and his men", 0)]
+    text = "the object to falltowards the ground"
+    assert parts(text, "tha object to fall", 4) == [("the object to fall", 1)]
+
+
+def test_words_beside_it_are_no_part_of_it() -> None:
+    assert parts("the subang healthcare sdn ic no of", "subang healthcare sdn bhd", 8) == [("subang healthcare sdn", 4)]
+
+
+def test_every_place_is_found() -> None:
+    text = "restoran wan shenc of here and restoran wan shenq of there"
+    assert parts(text, "restoran wan sheng", 3) == [("restoran wan shenc", 1), ("restoran wan shenq", 1)]
+
+
+def test_nothing_near() -> None:
+    assert parts("entirely different words", "subang healthcare", 4) == []
+    assert parts("", "abcdefgh", 2) == []
+
+
+@given(st.text(alphabet="abcdefgh ", min_size=10, max_size=40), st.text(alphabet="abcdefgh ", max_size=60))
+def test_the_reported_distance_is_true_and_within_the_limit(needle: str, text: str) -> None:
+    needle, text = " ".join(needle.split()) or "a", " ".join(text.split())
+    for near in SearchIndex(text).nearest(needle, 3):
+        assert 0 <= near.start < near.end <= len(text)
+        assert near.distance == Levenshtein.distance(needle, text[near.start : near.end]) <= 3
