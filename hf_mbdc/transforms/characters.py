@@ -67,11 +67,10 @@ class CharacterTable:
         return found
 
 
-def cuts(codes: np.ndarray) -> np.ndarray:
-    """Whether each place 0…length may be cut, bool (characters + 1,); see `is_word_boundary`."""
-    if not len(codes):
+def cuts(kinds: np.ndarray) -> np.ndarray:
+    """Whether each place 0…length may be cut, bool (characters + 1,), by their `KINDS`; see `is_word_boundary`."""
+    if not len(kinds):
         return np.ones(1, dtype=bool)
-    kinds = KINDS[codes]
     left, right = kinds[:-1], kinds[1:]
     digits = ((left | right) & DIGIT) > 0
     letters = ((right & LETTER) > 0) & ((left & (LETTER | CONTINUES)) > 0) & (((left | right) & UNSPACED) == 0)

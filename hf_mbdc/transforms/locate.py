@@ -33,7 +33,7 @@ from functools import cached_property
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from hf_mbdc.transforms.characters import code_points, cuts, is_word_boundary
+from hf_mbdc.transforms.characters import KINDS, code_points, cuts, is_word_boundary
 from hf_mbdc.transforms.dates import WrittenDate, find_dates, same_dates
 from hf_mbdc.transforms.interrupted import nearest_in_two
 from hf_mbdc.transforms.misread import compare, digits_may_differ
@@ -116,7 +116,7 @@ class SearchText:
         codes = code_points(self.folded.text)
         sizes = np.array([len(jamo(FoldedText(c, [0], [1])).text) for c in self.folded.text], dtype=np.int64)
         borders = np.zeros(len(self.jamo.text) + 1, dtype=bool)
-        borders[np.concatenate(([0], np.cumsum(sizes)))] = cuts(codes)
+        borders[np.concatenate(([0], np.cumsum(sizes)))] = cuts(KINDS[codes])
         return SearchIndex(self.jamo.text, borders)
 
 
