@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_mbdc.errors import RepositoryError
+from hf_mbdc.errors import DataError, RepositoryError
 from hf_mbdc.records import Iteration
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def replay(
     with without_bars_of_datasets(), tempfile.TemporaryDirectory(prefix="hf-mbdc-replay-") as scratch:
         published = load(repo_id, str(record.sha), repository=opened)
         made = _make_again(record, opened, data_dir, work_dir or scratch, max_parallel, progress)
-        return _compare(record, published, made)
+        return _compare(record, published, _arranged(record, made, opened))
 
 
 def _make_again(
@@ -123,11 +123,24 @@ def _make_again(
             revision=record.version,
             mend="Check its content with `hf-mbdc verify`.",
         )
-    baseline = record.decision.verdict == "baseline"
     parent = None
-    if not baseline and record.parent is not None:
+    if record.decision.verdict != "baseline":
+        if record.parent is None:
+            mend = "Its manifest was edited: check it with `hf-mbdc verify`."
+            raise DataError("The record names no parent to run the steps on", revision=record.version, mend=mend)
         parent = load(record.repo_id, record.parent.sha, repository=repository)
     return rebuild(record, parent, data_dir=data_dir, work_dir=work_dir, max_parallel=max_parallel, progress=progress)
+
+
+def _arranged(record: Iteration, made: DatasetDict, repository: Repository) -> DatasetDict:
+    """The rows in the order in which publishing puts them where dead rows stay in the files."""
+    from hf_mbdc.parentage import read_rows
+    from hf_mbdc.revisions.live import arrange
+
+    if record.layout.get("deletes") != "live":
+        return made
+    before = None if record.parent is None else read_rows(record.repo_id, record.parent.sha, repository)
+    return arrange(made, before)
 
 
 def _compare(record: Iteration, published: DatasetDict, made: DatasetDict) -> Replay:
