@@ -17,6 +17,7 @@ apostrophe before texts that a spreadsheet would take for a formula; it is taken
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -29,13 +30,13 @@ import numpy as np
 from hf_mbdc.approaches.extractive_qa import ExtractiveQA
 from hf_mbdc.errors import DataError
 from hf_mbdc.records import StepRecord
+from hf_mbdc.review.select import SETTLED
 from hf_mbdc.transforms.rows import add_provenance_columns, replace_rows
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, DatasetDict
 
 FORMAT, VERSION = "hf_mbdc.decisions", 1
-NAME = "review"
 MOVED = "a person says that another occurrence is the answer"
 WRONG = "a person says that the label is wrong and that no candidate is right"
 Judgement = Literal["right", "wrong", "candidate", "open"]
@@ -69,7 +70,7 @@ class Decisions:
 class AppliedDecisions:
     """The rows after the review, those that were set aside (`id`, `split`, `reason`), and the record of the step."""
 
-    rows: Dataset
+    rows: Dataset | DatasetDict
     rejected: Dataset
     record: StepRecord
 
@@ -105,7 +106,9 @@ def read_decisions(path: str | Path) -> Decisions:
     return Decisions(rows, **about)
 
 
-def apply_decisions(rows: Dataset, decisions: Decisions, approach: ExtractiveQA | None = None) -> AppliedDecisions:
+def apply_decisions(
+    rows: Dataset | DatasetDict, decisions: Decisions, approach: ExtractiveQA | None = None
+) -> AppliedDecisions:
     """Puts a person's decisions into the rows they were made on; the rows without a decision stay as they are.
 
     The label of a row with the verdict `candidate` moves there, with all columns that follow from it, and the row's
@@ -113,17 +116,32 @@ def apply_decisions(rows: Dataset, decisions: Decisions, approach: ExtractiveQA 
     label once more changes nothing.
 
     Args:
-        rows: the annotated split that was reviewed; not changed.
+        rows: the annotated data that was reviewed, not changed: the split, or a dict that holds it; of a dict, the
+            other splits get the columns of the provenance too.
         decisions: from `read_decisions`.
         approach: that annotated the rows; default `ExtractiveQA()`, whose options do not matter for a given choice.
 
     Raises:
-        DataError: a decision's row, span or text is not there: the decisions were made on other data.
+        DataError: a decision's split, row, span or text is not there: the decisions were made on other data.
 
     Example:
-        >>> done = apply_decisions(ds["train"], read_decisions("decisions.json"))  # doctest: +SKIP
-        >>> ds["train"] = done.rows  # doctest: +SKIP
+        >>> done = apply_decisions(ds, read_decisions("decisions.json"))  # doctest: +SKIP
+        >>> publish(done.rows, "me/receipts", rejected=done.rejected, message="Reviewed")  # doctest: +SKIP
     """
+    from datasets import DatasetDict
+
+    approach = approach or ExtractiveQA()
+    if not isinstance(rows, DatasetDict):
+        return _apply(rows, decisions, approach)
+    if decisions.split not in rows:
+        mend = f"The dataset has {', '.join(rows) or 'no split'}; pass the data that was reviewed."
+        raise DataError(f"The decisions are on the split {decisions.split!r}", mend=mend)
+    done = _apply(rows[decisions.split], decisions, approach)
+    others = {name: add_provenance_columns(part) if done.record.changed else part for name, part in rows.items()}
+    return dataclasses.replace(done, rows=DatasetDict({**others, decisions.split: done.rows}))
+
+
+def _apply(rows: Dataset, decisions: Decisions, approach: ExtractiveQA) -> AppliedDecisions:
     own = str(rows.split) if rows.split else None
     if own and decisions.split and own != decisions.split:
         mend = f"Pass the split {decisions.split!r}."
@@ -134,7 +152,6 @@ def apply_decisions(rows: Dataset, decisions: Decisions, approach: ExtractiveQA 
         if item.id not in places:
             raise _other_data("There is no row with this id", item, decisions)
     at = np.array([places[item.id] for item in judged], dtype=np.int64)
-    approach = approach or ExtractiveQA()
     batch = rows.with_format(None).select_columns(_columns(rows, approach)).select(at)[:]
     moved: list[tuple[int, int]] = []  # place in the batch, candidate
     for k, item in enumerate(judged):
@@ -189,7 +206,7 @@ def _moved_rows(
     part = {name: [values[k] for k in picked] for name, values in batch.items()}
     columns = approach.choose_candidate(part, [chosen for _, chosen in moved])
     provenance = {
-        "mbdc_source": [NAME] * len(moved),
+        "mbdc_source": [SETTLED] * len(moved),
         "mbdc_parent_id": part["id"],
         "mbdc_model": [None] * len(moved),
         "mbdc_iteration": [None] * len(moved),  # not known before it is published
@@ -206,7 +223,7 @@ def _applied(rows: Dataset, wrong: np.ndarray, moved: int, split: str | None) ->
     rejected = Dataset.from_dict(values, features=Features({name: Value("string") for name in values}))
     kept = rows if not len(wrong) else rows.select(np.setdiff1d(np.arange(len(rows)), wrong))
     record = StepRecord(
-        name=NAME,
+        name=SETTLED,
         pillar="industrial data quality",
         why="A person looked at the rows whose labels are least certain.",
         kept=len(kept) - moved,

@@ -23,8 +23,8 @@ COARSE, FINE = 0.01, 0.002  # steps of the search; a line of small print is high
 def fit_frame(grey: np.ndarray, boxes: Sequence[Sequence[int]]) -> Frame | None:
     """The part of an image that the square 0–1000 of its word boxes is; None when that cannot be told.
 
-    The correlation of boxes and ink over the image is searched down the page, then across, and both once more nearby. The
-    whole image is taken when it does nearly as well as the best place.
+    The correlation of boxes and ink over the image is searched down the page, then across, and both once more nearby.
+    The whole image is taken when it does nearly as well as the best place.
 
     Args:
         grey: (height, width) grey values of the image; about 640 pixels along the longer side are enough.

@@ -7,7 +7,7 @@ The doubt of a row is a number from 0 to 1 that orders rows; it is no calibrated
 - the choice among t occurrences that match equally well: (1 − 1/t), the share of wrong ones, times the share of the
   split's ambiguous rows with a larger margin. Where no margin tells rows apart, that share is one half for all.
 
-Either alone makes a row doubtful: doubt = 1 − (1 − match) · (1 − choice).
+Either alone makes a row doubtful: doubt = 1 − (1 − match) · (1 − choice). A label that a person chose is not doubtful.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 STATUSES = ("fuzzy", "absent", "exact", "unanswerable")
 WORST_DISTANCE = 0.35  # 1 − match_score of a match that is as good as none
 ABSENT_DOUBT = 0.6
+SETTLED = "review"  # `mbdc_source` of a label that a person chose
 READS = ("id", "question", "answers", "context", "answer_start", "answer_end", "candidates", "match_score")
 
 
@@ -83,6 +84,8 @@ def find_doubts(rows: Dataset, *, split: str | None = None) -> Doubts:
     match = np.where(status == "absent", ABSENT_DOUBT, match)
     choice = np.where(tied >= 2, (1 - 1 / np.maximum(tied, 1)) * np.nan_to_num(larger), 0.0)
     doubt = 1 - (1 - match) * (1 - choice)
+    if "mbdc_source" in rows.column_names:
+        doubt[np.array(plain["mbdc_source"][:], dtype=object) == SETTLED] = 0.0
     return Doubts(plain["id"][:], status, doubt, margin, by_choice, tied, larger)
 
 

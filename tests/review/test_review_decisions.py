@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from review_rows import review_rows
 
+import hf_mbdc as mbdc
 from hf_mbdc.errors import DataError
 from hf_mbdc.review.decisions import Decisions, RowDecision, apply_decisions, read_decisions
 
@@ -113,6 +114,22 @@ def test_decisions_move_keep_and_set_aside(tmp_path: Path) -> None:
     assert sum(done.record.reasons.values()) == 2
     untouched = {name: values for name, values in rows[:].items() if name != "match_score"}
     assert untouched == {name: values for name, values in before.items() if name != "match_score"}
+
+
+def test_a_dict_of_splits_can_be_published_again(tmp_path: Path) -> None:
+    ds = DatasetDict(train=review_rows(), test=review_rows())
+    first = mbdc.publish(ds, "me/receipts", repository=tmp_path / "repo", message="Labels")
+    done = apply_decisions(ds, read_decisions(written(tmp_path, MOVE, WRONG)))
+    assert (len(done.rows["train"]), done.rows["test"]["mbdc_source"][:]) == (4, [None] * 5)
+    assert done.rows["test"]["answer_start"][:] == ds["test"]["answer_start"][:]
+    second = mbdc.publish(
+        done.rows, "me/receipts", repository=tmp_path / "repo", message="Reviewed", rejected=done.rejected,
+        parent=first.version,
+    )  # fmt: skip
+    assert second.version == "v2.0.0"
+    with pytest.raises(DataError, match=r"split 'train'.*test"):
+        apply_decisions(DatasetDict(test=review_rows()), decision_of_train := Decisions((), split="train"))
+    assert apply_decisions(DatasetDict(train=ds["train"], dev=ds["test"]), decision_of_train).rows["dev"] is ds["test"]
 
 
 def test_the_same_move_once_more_changes_nothing() -> None:

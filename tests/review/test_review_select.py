@@ -53,6 +53,12 @@ def test_a_missing_choice_margin_falls_back_to_the_match_scores() -> None:
     assert select_rows(doubts).tolist() == [1, 0]
 
 
+def test_a_label_that_a_person_chose_is_not_doubtful() -> None:
+    rows = dataset_of(ambiguous("a", 2), ambiguous("b", 2), ambiguous("c", 2))
+    rows = rows.add_column("mbdc_source", [None, "review", "relabel_occurrences"], feature=Value("string"))
+    assert select_rows(find_doubts(rows)).tolist() == [0, 2]
+
+
 def test_filters_by_status_and_id() -> None:
     doubts = find_doubts(review_rows())
     assert select_rows(doubts, statuses=["exact", "unanswerable"]).tolist() == [1, 0, 4]
