@@ -5,8 +5,8 @@ Each rung is usable alone, as the option `choose` of `ExtractiveQA`:
 1. `first`, `last`, `random`: by position alone; no scores. In articles the first is right in 74 % of the rows that have
    several, on forms and receipts in fewer.
 2. `question`: the occurrence nearest to the question's own words. A pure function of the row: a word weighs as much as
-   it is rare among the document's own sentences. On a page, near is measured between boxes; in a text without boxes, in
-   words, and a word of the same sentence counts too.
+   it is rare among the document's own sentences. On a page, near is measured between boxes, and a word left on the line
+   or above counts most; in a text without boxes, in words, and a word of the same sentence counts too.
 3. `learned`: the same words seen from all sides, weighed as the rows of the data itself teach whose answer occurs once
    (`choose_learned`). Needs no gold offsets, but at least 50 such rows.
 4. The target model's own scores, out of fold: the step `relabel_occurrences`, over rounds until labels settle.
@@ -28,8 +28,11 @@ from hf_mbdc.transforms.choose_text import ChoiceText
 from hf_mbdc.transforms.locate import Occurrence, SearchText, locate
 
 TEXT_RANGE = 12.0  # words after which nearness has fallen to 1/e
-PAGE_RANGE = 60.0  # the same between boxes, of a page of 1000
-ABOVE = 3.0  # a line further up or down is worth so much more than the same way along the line
+# On a page: what a word is worth that stands left on the line of the answer, as labels do; above it, in its column; and
+# elsewhere. Near matters little among the words of one line, for amounts stand far to the right of their labels.
+LEFT, ABOVE, ELSEWHERE = 1.0, 0.3, 0.1
+PAGE_RANGE = 1000.0  # of a page of 1000; a way up or down counts three times
+UPWARDS = 3.0
 
 
 def best_matches(found: Sequence[Occurrence]) -> list[int]:
@@ -62,12 +65,13 @@ def question_scores(text: ChoiceText, question: str, spans: Sequence[Span], supp
     matches = text.matches(question)
     at = Places(text, matches, spans)
     weight = matches.rarity[at.units]
-    page = at.on_page(ABOVE)
+    page = at.on_page(UPWARDS)
     if page is None:
         same = (at.sentences_on == 0) & at.outside
         nearness = at.best(np.exp(-at.distance / TEXT_RANGE)) + at.best(same)
     else:
-        nearness = at.best(np.exp(-page[0] / PAGE_RANGE))
+        distance, left, above = page
+        nearness = at.best(np.exp(-distance / PAGE_RANGE) * np.select([left, above], [LEFT, ABOVE], ELSEWHERE))
     return log_softmax(nearness @ weight + support)
 
 

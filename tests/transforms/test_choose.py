@@ -106,6 +106,12 @@ def test_on_a_page_the_nearest_box_wins_and_not_the_nearest_word() -> None:
     assert question_scores(flat, "What is the total?", spans, np.zeros(2)).argmax() == 0
 
 
+def test_on_a_page_the_label_left_on_the_line_wins() -> None:
+    context, text = page("Tax         9.00", "Total", "Total Amount           9.00", "Amount", "Cash 9.00")
+    spans = spans_of(context, "9.00")
+    assert question_scores(text, "What is the total amount?", spans, np.zeros(3)).argmax() == 1
+
+
 def test_pages_lie_one_below_the_other() -> None:
     words, context = ["Total", "9.00", "9.00"], "Total 9.00\n9.00"
     boxes = [[0, 0, 50, 20], [700, 900, 740, 920], [60, 0, 100, 20]]
