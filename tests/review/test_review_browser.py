@@ -120,6 +120,8 @@ def test_filters_and_sorting(page: Chromium) -> None:
     assert entries(page) == ["twice", "once"]
     put(page, "margin", "0")
     assert entries(page) == ["twice"]
+    put(page, "margin", "-0,1")
+    assert entries(page) == []
     click(page, ".chip.exact")
     put(page, "margin", "")
     put(page, "sort", "score")
@@ -168,6 +170,25 @@ def test_downloaded_decisions_can_be_opened_again(page: Chromium, tmp_path: Path
     page.call("DOM.setFileInputFiles", files=[str(file)], nodeId=field)
     page.run("new Promise((done) => setTimeout(done, 300))")
     assert verdicts(page)["twice"] == "candidate"
+
+
+def test_decisions_that_do_not_belong_here_are_not_taken(page: Chromium, tmp_path: Path) -> None:
+    page.press("a", "x")
+    kept = [
+        {"id": "missing", "verdict": "right", "start": -1, "end": -1},
+        {"id": "fuzzy", "verdict": "wrong", "start": 1, "end": 9},  # another label
+        {"id": "twice", "verdict": "candidate", "start": 0, "end": 4},  # no candidate
+        {"id": "once", "verdict": "perhaps", "start": 6, "end": 10},
+        {"id": "gone", "verdict": "right", "start": 0, "end": 1},
+        None,
+    ]
+    page.run(f"localStorage.setItem(Object.keys(localStorage)[0], {json.dumps(json.dumps(kept))})")
+    page.open(tmp_path / "r.html")
+    assert {row: verdict for row, verdict in verdicts(page).items() if verdict != "open"} == {"missing": "right"}
+    page.run("localStorage.setItem(Object.keys(localStorage)[0], '{')")
+    page.open(tmp_path / "r.html")
+    assert set(verdicts(page).values()) == {"open"}
+    assert complaints(page) == []
 
 
 def test_data_does_not_run(browser: Chromium, tmp_path: Path) -> None:
