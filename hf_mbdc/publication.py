@@ -170,12 +170,13 @@ def draft(
     before = None if head is None else read_side(repo_id, head, repository)
     merged_from, merged = None, before is not None and base != head
     if before is not None and base != head:
-        landed = landed_since(repo_id, base, _hash(splits), repository)
+        side = read_side(repo_id, base, repository) if base else None
+        sent = arrange(splits, side.rows if side else None) if deletes == "live" else splits
+        landed = landed_since(repo_id, base, _hash(sent), repository)
         if landed is not None and (rejected is None or landed.rejected == count_reasons(rejected)):
             return Draft(landed, splits, rejected, landed)
         if not merge:
             raise stale(repo_id, parent or "nothing", before.parent.sha)
-        side = read_side(repo_id, base, repository) if base else None
         splits, rejected = merge_sides(side, splits, rejected, before)
         merged_from = side.parent if side else None
     if before is not None:

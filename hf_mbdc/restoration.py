@@ -41,6 +41,7 @@ def rollback(repo_id: str, to: str, *, message: str, repository: str | Path | Re
     from datasets import Dataset
 
     from hf_mbdc.history import load, show
+    from hf_mbdc.parentage import read_rows
     from hf_mbdc.publication import commit, draft
     from hf_mbdc.revisions.layout import read_rejected
     from hf_mbdc.revisions.repository import open_repository
@@ -54,6 +55,7 @@ def rollback(repo_id: str, to: str, *, message: str, repository: str | Path | Re
             revision=to,
             mend="Name a version that `hf-mbdc log` lists, or publish the candidate by hand.",
         )
+    head = str(opened.head(repo_id))
     rejected = read_rejected(opened.snapshot(repo_id, target.sha))
     none = Dataset.from_dict({"reason": []})
     drafted = draft(
@@ -61,8 +63,10 @@ def rollback(repo_id: str, to: str, *, message: str, repository: str | Path | Re
         repo_id,
         opened,
         message=message,
-        parent=opened.head(repo_id),
+        parent=head,
         rejected=none if rejected is None else rejected,
+        # Onto a head that another tool wrote over dead rows, nothing of its files can be kept.
+        deletes="hard" if read_rows(repo_id, head, opened) is None else None,
     )
     since = {name: split.since for name, split in target.splits.items()}
     record = dataclasses.replace(

@@ -135,8 +135,10 @@ def head_round(place: str, rounds: int) -> int | str:
 def caches(scratch: Path) -> Iterator[None]:
     """The caches of the libraries in a folder of their own, for as long as it lasts."""
     import datasets
+    import huggingface_hub
     from huggingface_hub import constants
 
+    huggingface_hub.logging.set_verbosity_error()  # it tells of every retry
     before = constants.HF_HUB_CACHE, datasets.config.HF_DATASETS_CACHE
     constants.HF_HUB_CACHE, datasets.config.HF_DATASETS_CACHE = str(scratch / "hub"), scratch / "datasets"
     datasets.disable_progress_bars()

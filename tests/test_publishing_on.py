@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +209,39 @@ def test_rows_that_stay_the_same_stay_in_their_series(tmp_path: Path) -> None:
     assert since(second) == {"train": "v2.0.0", "test": "v1.0.0"}
     assert since(third) == {"train": "v2.0.0", "test": "v1.0.0"}
     assert since(fourth) == {"train": "v2.0.0", "test": "v3.0.0"}
+
+
+def test_a_lost_answer_where_dead_rows_stay(tmp_path: Path) -> None:
+    mbdc.publish(splits("a", "b"), ID, repository=tmp_path, message="first", deletes="live")
+    mine = mbdc.publish(splits("x", "b"), ID, repository=tmp_path, message="mine", parent="v1.0.0")
+    assert mbdc.publish(splits("x", "b"), ID, repository=tmp_path, message="mine", parent="v1.0.0") == mine
+    assert totals(tmp_path) == ["b", "x"]
+    assert mbdc.verify(ID, repository=tmp_path).ok
+    back = mbdc.rollback(ID, "v1.0.0", message="back", repository=tmp_path)
+    assert sorted(totals(tmp_path)) == ["a", "b"]
+    assert mbdc.replay(ID, back.version, repository=tmp_path, progress=False).same
+
+
+def test_the_command_merges_what_was_saved(tmp_path: Path) -> None:
+    root = str(tmp_path / "repo")
+    mbdc.publish(splits("a", "b"), ID, repository=root, message="first")
+    loaded = mbdc.load(ID, repository=root)
+    for name, key in (("mine", "0"), ("same", "1")):
+        edit(loaded, key, name).save_to_disk(str(tmp_path / name))
+    mbdc.publish(edit(loaded, "1", "theirs"), ID, repository=root, message="theirs")
+
+    def publish(name: str, *options: str) -> tuple[int, str]:
+        words = [sys.executable, "-m", "hf_mbdc.cli", "publish", ID, str(tmp_path / name), "--message", name]
+        done = subprocess.run([*words, "--repository", root, *options], capture_output=True, text=True, check=False)
+        return done.returncode, " ".join(done.stderr.split())
+
+    code, told = publish("mine")
+    assert code == 1
+    assert "moved on" in told
+    assert "--merge" in told
+    code, told = publish("same", "--merge")
+    assert code == 1
+    assert "train '1' total: ours 'same', theirs 'theirs'" in told
+    code, told = publish("mine", "--merge", "--version", "v7.0.0")
+    assert code == 0, told
+    assert totals(root, "v7.0.0") == ["mine", "theirs"]
