@@ -147,6 +147,15 @@ def cell_text(value: pa.Scalar, feature: Any) -> str | None:
     return as_text(value)
 
 
+def texts_of(array: pa.Array) -> list[str | None]:
+    """The values of a text array; what is no valid UTF-8 is shown with marks."""
+    try:
+        found: list[str | None] = array.to_pylist()
+    except UnicodeDecodeError:
+        found = [as_text(value) for value in array]
+    return found
+
+
 def as_text(value: pa.Scalar) -> str | None:
     """A cell as text: strings as they are, images by size and hash, all else as JSON; null is None."""
     if not value.is_valid:

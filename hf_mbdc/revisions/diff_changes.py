@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from datasets import ClassLabel, Dataset
 
-from hf_mbdc.revisions.cells import as_text, cell_text, kind_of
+from hf_mbdc.revisions.cells import as_text, cell_text, kind_of, texts_of
 from hf_mbdc.revisions.diff_rows import RowChanges
 from hf_mbdc.revisions.parquet_rows import Side
 from hf_mbdc.revisions.rows import contiguous, embed
@@ -58,15 +58,18 @@ def _table(
 
 
 def _texts(cells: pa.Array, feature: object) -> pa.Array:
-    plain_text = pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
-    if plain_text or (pa.types.is_integer(cells.type) and not isinstance(feature, ClassLabel)):
-        try:
-            texts = cells.cast(pa.large_string())
-            texts.validate(full=True)
-            return texts
-        except pa.ArrowInvalid:  # a file may hold a string that is no valid UTF-8
-            pass
-    return pa.array([cell_text(cell, feature) for cell in cells], pa.large_string())
+    if isinstance(feature, ClassLabel) or not _is_plain(cells.type):
+        return pa.array([cell_text(cell, feature) for cell in cells], pa.large_string())
+    texts = cells.cast(pa.large_string())
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:  # a file may hold a string that is no valid UTF-8
+        return pa.array(texts_of(texts), pa.large_string())
+    return texts
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)
 
 
 def _whole(side: Side, rows: np.ndarray) -> pa.Array:

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import ClassLabel, LargeList, List, Value
 
-from hf_mbdc.revisions.cells import as_text, differs, kind_of, shorten
+from hf_mbdc.revisions.cells import as_text, differs, kind_of, shorten, texts_of
 from hf_mbdc.revisions.diff import LabelChange, ListEdits, Shift, TextEdits
 from hf_mbdc.revisions.rows import is_list, plain
 
 SAMPLE = 2000  # changed texts and lists that are looked at one by one, evenly spaced
 MOST_LABELS = 20  # old → new pairs that are listed
+MOST_PAIRS = 1000  # of class labels, that are counted
 REPEATED = 5  # a column of texts or whole numbers counts as labels when each pair comes that often
 LONG_TEXT = 20_000  # characters, beyond what both have in common at the ends, that a similarity looks at
 
@@ -42,7 +43,7 @@ class Tally:
         self.fields += other.fields
         if self.labels is not None and other.labels is not None:
             self.labels += other.labels
-        if other.labels is None or (self.labels is not None and len(self.labels) > 1000):
+        if other.labels is None or (self.labels is not None and len(self.labels) > MOST_PAIRS):
             self.labels = None
 
 
@@ -62,21 +63,30 @@ def _null_changes(before: pa.Array, after: pa.Array) -> tuple[pa.Array, pa.Array
 
 
 def _pairs(before: pa.Array, after: pa.Array, feature: Any) -> Counter[tuple[Any, Any]] | None:
+    """How often which value became which, as long as they are few; None when they are no labels."""
     whole = isinstance(feature, ClassLabel | Value) and not str(feature.dtype).startswith(("float", "double", "dec"))
     if not whole or before.type != after.type or not _countable(before.type):
         return None
-    before, after = plain(before), plain(after)
-    codes, codes_after = before.dictionary_encode("encode"), after.dictionary_encode("encode")
-    size = len(codes_after.dictionary)
-    if len(codes.dictionary) * size > 1_000_000:
+    most = MOST_PAIRS if is_label(feature) else MOST_LABELS
+    before, after = (plain(array).dictionary_encode("encode") for array in (before, after))
+    size = len(after.dictionary)
+    if max(len(before.dictionary), size) > most:
         return None
-    both = codes.indices.to_numpy().astype(np.int64) * size + codes_after.indices.to_numpy()
+    both = before.indices.to_numpy().astype(np.int64) * size + after.indices.to_numpy()
     pairs, counts = np.unique(both, return_counts=True)
-    if len(pairs) > 1000:
+    if len(pairs) > most:
         return None
-    left, right = (_values(array) for array in (codes.dictionary, codes_after.dictionary))
+    left, right = (
+        texts_of(array) if _is_text(array.type) else array.to_pylist()
+        for array in (before.dictionary, after.dictionary)
+    )
     named = ((left[pair // size], right[pair % size]) for pair in pairs.tolist())
     return Counter(dict(zip(named, counts.tolist(), strict=True)))
+
+
+def is_label(feature: Any) -> bool:
+    """Whether the values of a column are labels by their type: few, and each with a meaning of its own."""
+    return isinstance(feature, ClassLabel) or getattr(feature, "dtype", "") == "bool"
 
 
 def _countable(kind: pa.DataType) -> bool:
@@ -85,10 +95,6 @@ def _countable(kind: pa.DataType) -> bool:
 
 def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-
-
-def _values(array: pa.Array) -> list[Any]:
-    return [as_text(value) for value in array] if _is_text(array.type) else array.to_pylist()
 
 
 def _shift_of(before: pa.Array, after: pa.Array) -> np.ndarray:
@@ -146,8 +152,7 @@ def confusion(found: Tally, features: tuple[Any, Any], changed: int) -> tuple[La
     """The most frequent old → new pairs, when the column is one of labels or behaves like one."""
     if not found.labels or not changed:
         return ()
-    is_label = any(isinstance(f, ClassLabel) or getattr(f, "dtype", "") == "bool" for f in features)
-    if not is_label and (len(found.labels) > MOST_LABELS or changed < REPEATED * len(found.labels)):
+    if not any(map(is_label, features)) and (len(found.labels) > MOST_LABELS or changed < REPEATED * len(found.labels)):
         return ()
     pairs = sorted(found.labels.items(), key=lambda item: (-item[1], str(item[0])))[:MOST_LABELS]
     return tuple(
@@ -167,7 +172,7 @@ def label_name(value: Any, feature: Any) -> str | None:
 
 def text_edits(before: pa.Array, after: pa.Array) -> TextEdits | None:
     """How much of the texts stayed; a null on one side is no edit of a text."""
-    pairs = zip(map(as_text, before), map(as_text, after), strict=True)
+    pairs = zip(texts_of(before), texts_of(after), strict=True)
     texts = [(left, right) for left, right in pairs if left is not None and right is not None]
     if not texts:
         return None

@@ -18,6 +18,7 @@ from hf_mbdc.revisions.parquet_rows import Side
 from hf_mbdc.revisions.rows import Rows, contiguous, embed, holds_files
 
 BLOCK = 1 << 14  # rows compared at once: what is copied of them stays in the fast caches
+SCATTER = 64  # rows of each record batch, on average, when a block of rows is gathered from all over the other side
 
 Work = tuple[int, int, Sequence[str]]  # new rows from, up to, and the columns in which they may differ
 
@@ -73,9 +74,16 @@ def compare_rows(old: Rows, new: Rows, key: Key) -> RowChanges:
     """Matches the rows of two sides by their keys and compares the columns that both have."""
     match = match_rows(old, new, key)
     names = [name for name in new.features if name in old.features and (name not in key or len(match.again_new))]
-    step = min(BLOCK, old.block_rows, new.block_rows)
+    step = min(BLOCK if _in_order(match.partner) else SCATTER * len(old.batches), old.block_rows, new.block_rows)
+    step = max(step, min(BLOCK, old.block_rows, new.block_rows))
     work = ((start, min(start + step, new.count), names) for start in range(0, new.count, step))
     return compare_work(old, new, key, match, work)
+
+
+def _in_order(partner: np.ndarray) -> bool:
+    """Whether most rows follow the partner of the row before."""
+    both = partner[partner >= 0]
+    return len(both) < 2 or float((both[1:] > both[:-1]).mean()) > 0.9
 
 
 def compare_work(old: Side, new: Side, key: Key, match: Match, work: Iterable[Work]) -> RowChanges:

@@ -100,11 +100,8 @@ def column_facts(change: ColumnDiff) -> Iterator[str]:
 def _list_facts(change: ColumnDiff) -> Iterator[str]:
     found = change.lists
     assert found is not None
-    of = (
-        ""
-        if found.sampled == change.changed - change.to_null - change.from_null
-        else f", of {found.sampled:,} looked at"
-    )
+    whole = change.changed - change.to_null - change.from_null
+    of = "" if found.sampled == whole else f", of {found.sampled:,} looked at"
     yield f"elements +{found.elements_added:,} −{found.elements_removed:,}{of}"
     lengths = [(found.longer, "longer"), (found.shorter, "shorter"), (found.reordered, "only in another order")]
     if told := [f"{number:,} {what}" for number, what in lengths if number]:

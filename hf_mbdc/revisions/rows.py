@@ -101,6 +101,8 @@ class Rows:
         rows = rows.astype(np.int64, copy=False)
         if rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
             return self._gather(np.array([rows[0], rows[-1] + 1]), None)
+        if len(self.batches) == 1:
+            return pa.Table.from_batches([self.batches[0].take(pa.array(rows))], self.schema)
         order = None if (np.diff(rows) >= 0).all() else np.argsort(rows, kind="stable")
         table = self._gather(None, rows if order is None else rows[order])
         if order is None:

@@ -291,15 +291,15 @@ split                 before   after   added   removed   changed
 train                      3       3       1         1         2
 old (split removed)        1       0       0         1         0
 
-split   changed cells   column   kind   for example
-────────────────────────────────────────────────────────────────
-train               2   answer   text   c: null → two\\nlines [b]
+split   changed cells   column   kind   how                            for example
+───────────────────────────────────────────────────────────────────────────────────────────────
+train               2   answer   text   similarity 0.75; 1 were null   c: null → two\\nlines [b]
 
 column added: m (list<int64>)
 column removed: n (int64)
 moved: 1 row from old to train
-reasons in train: edited 2, added 1
-order: the rows of train stand in another order, which counts as no change"""
+order: the rows of train stand in another order, which counts as no change
+reasons in train: edited 2, added 1"""
 
 
 def test_text_from_data_breaks_nothing() -> None:
