@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hf_mbdc.records import Iteration
     from hf_mbdc.reproduction import replay
     from hf_mbdc.restoration import rollback
+    from hf_mbdc.review.decisions import apply_decisions, read_decisions
+    from hf_mbdc.review.page import inspect
     from hf_mbdc.revisions.diff import diff
     from hf_mbdc.revisions.folder import FolderRepository
     from hf_mbdc.revisions.hub import HubRepository
@@ -37,15 +39,18 @@ __all__ = [
     "MbdcError",
     "annotate",
     "annotate_with_rejected",
+    "apply_decisions",
     "blame",
     "compact",
     "compare",
     "diff",
+    "inspect",
     "load",
     "load_dataset",
     "load_with_rejected",
     "log",
     "publish",
+    "read_decisions",
     "replay",
     "rollback",
     "run",
@@ -61,15 +66,18 @@ _MODULE_OF = {
     "MbdcError": "errors",
     "annotate": "approaches",
     "annotate_with_rejected": "approaches",
+    "apply_decisions": "review.decisions",
     "blame": "lineage",
     "compact": "compaction",
     "compare": "guidance.compare",
     "diff": "revisions.diff",
+    "inspect": "review.page",
     "load": "history",
     "load_dataset": "loaders",
     "load_with_rejected": "loaders",
     "log": "history",
     "publish": "publication",
+    "read_decisions": "review.decisions",
     "replay": "reproduction",
     "rollback": "restoration",
     "run": "iteration",
