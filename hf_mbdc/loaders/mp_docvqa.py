@@ -168,7 +168,6 @@ class Shared:
         return sheets
 
     def _picture(self, name: str) -> multipage.Picture | None:
-        files.inside(self.folder / "images", name)
         image = multipage.find_image(self.folder, f"images/{name}")
         return None if image is None else files.read_image(self.folder, image)[0]
 

@@ -76,6 +76,7 @@ def test_pages_in_order():
     ("hyphen", "word"),
     [
         ('<HYP HPOS="140" VPOS="10" WIDTH="8" CONTENT="-"/>', ("gra-", (100, 10, 148, 20))),
+        ('<HYP HPOS="90" WIDTH="8" CONTENT="-"/>', ("gra-", (90, 10, 140, 20))),
         ('<HYP CONTENT="&#xAD;"/>', ("gra\xad", (100, 10, 140, 20))),
         ("<HYP/>", ("gra-", (100, 10, 140, 20))),
         ("", ("gra", (100, 10, 140, 20))),

@@ -157,9 +157,10 @@ def test_splits(tmp_path):
 
 def test_questions_about_other_pages_of_a_document(tmp_path):
     other = record(2, image_name=["snbx0223_p30"], ocr_tokens=[["thirty"]], ocr_normalized_boxes=[[[0, 0, 1, 1]]])
-    write(tmp_path, record(1), {**other, "answer_page_idx": 0}, record(3))
+    again = record(4, ocr_tokens=[["changed", "apparel"], ["itc", "limited", "Source:"]])
+    write(tmp_path, record(1), {**other, "answer_page_idx": 0}, record(3), again)
     rows = load_dataset("mp_docvqa", tmp_path)["validation"]
-    assert [row["words"][0] for row in rows] == ["lifestyle", "thirty", "lifestyle"]
+    assert [row["words"][0] for row in rows] == ["lifestyle", "thirty", "lifestyle", "changed"]
 
 
 BOXES = record()["ocr_normalized_boxes"]

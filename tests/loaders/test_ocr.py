@@ -214,6 +214,12 @@ def test_a_broken_file_of_questions_is_an_error(tmp_path, name, content, message
         load_dataset("ocr", tmp_path, **ALL_IN_TEST)
 
 
+def test_a_line_separator_inside_a_text_ends_no_line(tmp_path):
+    write(tmp_path / "a.hocr", hocr(ONE))
+    write(tmp_path / "questions.jsonl", json.dumps(ask(question="Q\u2028R"), ensure_ascii=False))
+    assert load_dataset("ocr", tmp_path, **ALL_IN_TEST)["test"]["question"][:] == ["Q\u2028R"]
+
+
 def test_two_files_of_questions(tmp_path):
     questions(tmp_path, ask())
     write(tmp_path / "questions.csv", "")
@@ -367,6 +373,7 @@ def test_images(tmp_path):
     write(tmp_path / "in" / "out.hocr", hocr(ONE, image="../secret.png"))
     write(tmp_path / "in" / "self.hocr", hocr(ONE, image="self.hocr"))
     write(tmp_path / "in" / "two.hocr", hocr(ONE, TWO).replace("p.png", "page.png", 1))
+    write(tmp_path / "in" / "two.png", picture(4))  # of which page?
     rows = {row["id"]: row for row in load_dataset("ocr", tmp_path, **ALL_IN_TEST)["test"]}
     found = {name: row["image"].getpixel((0, 0)) for name, row in rows.items() if row["image"]}
     assert found == {"in/own.hocr": 2, "in/named.hocr": 3}
