@@ -38,6 +38,7 @@ from rapidfuzz import fuzz
 from rapidfuzz.distance import Levenshtein
 
 from hf_mbdc.transforms.boxes import word_offsets, word_range
+from hf_mbdc.transforms.characters import is_word_boundary
 from hf_mbdc.transforms.locate import SearchText, locate
 from hf_mbdc.transforms.text import fold
 
@@ -236,7 +237,13 @@ def korean_rates(sentences: Sequence[str], count: int, seed: int) -> tuple[float
         while True:
             start = draw.randrange(len(text) - size)
             answer = text[start : start + size]
-            if answer == answer.strip() and text.count(answer) == 1 and sum("가" <= c <= "힣" for c in answer) >= 3:
+            cut = is_word_boundary(text, start) and is_word_boundary(text, start + size)  # no number, no cluster in two
+            if (
+                cut
+                and answer == answer.strip()
+                and text.count(answer) == 1
+                and sum("가" <= c <= "힣" for c in answer) > 2
+            ):
                 break
         noisy = "".join(noisy_syllable(c, draw) for c in text)
         best = max(locate(SearchText(noisy), [answer]), key=lambda o: o.score, default=None)
