@@ -2,12 +2,12 @@
 
     python scripts/eval_spans.py --data ../shared/data
 
-SROIE has no gold offsets: counted is what was located, per key, and how often the rungs agree with each other where an
-answer occurs several times. SQuAD and XQuAD have gold offsets: counted is how often a candidate begins where an
-annotator says, and how often the chosen one does, per rung, beside a plain baseline (the occurrence whose sentence
-shares the most question words, weighted by idf). The gold offsets are read here and nowhere else. Speed is answers per
-CPU second of `ExtractiveQA` in one process, reading and writing left out; for `learned` without learning, whose seconds
-stand beside it.
+SROIE has no gold offsets: counted is what was located, per key, and where an answer occurs several times how often the
+rungs agree, and take a total from a line that says so. SQuAD and XQuAD have gold offsets: counted is how often a
+candidate begins where an annotator says, and how often the chosen one does, per rung, beside a plain baseline (the
+occurrence whose sentence shares the most question words, weighted by idf). The gold offsets are read here and nowhere
+else. Speed is answers per CPU second of `ExtractiveQA` in one process, reading and writing left out; for `learned`
+without learning, whose seconds stand beside it.
 """
 
 from __future__ import annotations
@@ -97,6 +97,20 @@ def agreement_table(rungs: dict[str, Columns], groups: list[str]) -> Table:
     return table
 
 
+def total_lines(rungs: dict[str, Columns], keys: list[str]) -> dict[str, Any]:
+    """Of the totals that occur several times, the share that each rung puts on a line with the word "total"."""
+    several = [i for i, key in enumerate(keys) if key == "total" and rungs["first"]["n_occurrences"][i] > 1]
+    shares: dict[str, Any] = {"several": len(several)}
+    for rung, rows in rungs.items():
+        lines = []
+        for i in several:
+            _, top, _, bottom = rows["boxes"][i][rows["word_start"][i]]
+            pairs = zip(rows["words"][i], rows["boxes"][i], strict=True)
+            lines.append([word.lower() for word, box in pairs if top <= (box[1] + box[3]) / 2 <= bottom])
+        shares[rung] = sum(any("total" in word for word in line) for line in lines) / max(len(several), 1)
+    return shares
+
+
 def overlap_baseline(rows: Columns) -> list[int]:
     """(n,) the start of the occurrence whose sentence has the most idf-weighted words of the question; first of equals.
 
@@ -163,6 +177,9 @@ def main() -> None:
         "SROIE: status per key": status_table(rungs["first"], keys),
         "SROIE: rows by number of occurrences": occurrence_table(rungs["first"], keys),
         "SROIE: where answers occur several times, learned agrees with": agreement_table(rungs, keys),
+        "SROIE: totals that occur several times, chosen on a line with the word total": {
+            "total": total_lines(rungs, keys)
+        },
     }
     for title, table in figures.items():
         show(title, table)

@@ -22,17 +22,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hf_mbdc.transforms.choose_features import Places, Span
+from hf_mbdc.transforms.choose_features import Places, Span, label_nearness
 from hf_mbdc.transforms.choose_learned import log_softmax
 from hf_mbdc.transforms.choose_text import ChoiceText
 from hf_mbdc.transforms.locate import Occurrence, SearchText, locate
 
 TEXT_RANGE = 12.0  # words after which nearness has fallen to 1/e
-# On a page: what a word is worth that stands left on the line of the answer, as labels do; above it, in its column; and
-# elsewhere. Near matters little among the words of one line, for amounts stand far to the right of their labels.
-LEFT, ABOVE, ELSEWHERE = 1.0, 0.3, 0.1
-PAGE_RANGE = 1000.0  # of a page of 1000; a way up or down counts three times
-UPWARDS = 3.0
 
 
 def best_matches(found: Sequence[Occurrence]) -> list[int]:
@@ -65,13 +60,12 @@ def question_scores(text: ChoiceText, question: str, spans: Sequence[Span], supp
     matches = text.matches(question)
     at = Places(text, matches, spans)
     weight = matches.rarity[at.units]
-    page = at.on_page(UPWARDS)
+    page = at.on_page()
     if page is None:
         same = (at.sentences_on == 0) & at.outside
         nearness = at.best(np.exp(-at.distance / TEXT_RANGE)) + at.best(same)
     else:
-        distance, left, above = page
-        nearness = at.best(np.exp(-distance / PAGE_RANGE) * np.select([left, above], [LEFT, ABOVE], ELSEWHERE))
+        nearness = at.best(label_nearness(*page))
     return log_softmax(nearness @ weight + support)
 
 

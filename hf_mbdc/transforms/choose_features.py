@@ -15,6 +15,10 @@ from hf_mbdc.transforms.choose_text import ChoiceText, Matches
 
 RANGES = (2.0, 5.0, 12.0, 30.0)  # words after which nearness has fallen to 1/e
 PAGE_RANGES = (30.0, 120.0)  # the same on the page, of which a side is 1000
+# What a word is worth that stands left on the line of a place, as labels do; above it, in its column; and elsewhere.
+# Near matters little among the words of one line, for amounts stand far to the right of their labels.
+LEFT, ABOVE, ELSEWHERE = 1.0, 0.3, 0.1
+LABEL_RANGE = 1000.0  # of a page of 1000
 RAREST = 3  # words of the question whose distance is a feature of its own
 _FAR = 1e6
 
@@ -28,7 +32,13 @@ def _names() -> tuple[str, ...]:
     names += [f"{side}_{r:g}_{weight}" for side in ("left", "right") for r in RANGES for weight in ("general", "both")]
     names += ["nearest_general", "nearest_both", "head_general", "pair_5", "pair_15", "pair_sentence"]
     names += ["pair_left", "pair_right", *(f"rare_{rank}" for rank in range(RAREST))]
-    names += [f"page_{r:g}" for r in PAGE_RANGES] + ["page_left", "page_above", "sentence_length", "sentence_place"]
+    names += [f"page_{r:g}" for r in PAGE_RANGES] + [
+        "page_left",
+        "page_above",
+        "page_label",
+        "sentence_length",
+        "sentence_place",
+    ]
     return tuple(names)
 
 
@@ -68,7 +78,7 @@ class Places:
             return np.zeros((len(self.first), 0))
         return np.maximum.reduceat(self.matches.similarity * nearness, self._unit_starts, axis=1)
 
-    def on_page(self, upwards: float = 2.0) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    def on_page(self, upwards: float = 3.0) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """(places, matches): the distance between boxes, whether the match is left on the line, whether it is above.
 
         `upwards`: what a way up or down is worth, against one along the line. None without boxes.
@@ -133,10 +143,17 @@ def _rarest(at: Places, weight: np.ndarray) -> np.ndarray:
 def _page(at: Places, weight: np.ndarray) -> np.ndarray:
     found = at.on_page()
     if found is None:
-        return np.zeros((len(at.first), len(PAGE_RANGES) + 2))
+        return np.zeros((len(at.first), len(PAGE_RANGES) + 3))
     distance, left, above = found
     near = [np.exp(-distance / r) for r in PAGE_RANGES]
-    return np.concatenate([at.best(n) @ weight for n in (*near, left, above * near[-1])], axis=1)
+    return np.concatenate(
+        [at.best(n) @ weight for n in (*near, left, above * near[-1], label_nearness(*found))], axis=1
+    )
+
+
+def label_nearness(distance: np.ndarray, left: np.ndarray, above: np.ndarray) -> np.ndarray:
+    """(places, matches) how much each match, as `Places.on_page` sees it, is like the label of each place."""
+    return np.exp(-distance / LABEL_RANGE) * np.select([left, above], [LEFT, ABOVE], ELSEWHERE)
 
 
 def _sentence(at: Places) -> np.ndarray:
