@@ -147,6 +147,7 @@ def collect_metrics(state: TrainingState, encoded: list[EncodedRow], output: Pat
         "tokens": state.tokens,
         "rows_used": len(encoded) - left_out.total(),
         "rows_left_out": dict(left_out),
+        "rows_widened": sum(row.widened for row in encoded),  # the answer ends inside a token: all of it is the label
         "weights_sha256": hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest(),
     }
 

@@ -49,8 +49,8 @@ _GLUED = r"(?<=[a-zß-öø-ÿа-яё])[A-ZÀ-ÖØ-ÞА-ЯЁ]"
 _LETTERS = "|".join(rf"(?=[{script}]){_LETTER}(?:(?!{_GLUED})(?=[{script}]){_LETTER})*" for script in _SCRIPTS)
 # Arabic writes "and", and before an article "so, in, for, like", as the first letter of the next word.
 _PROCLITIC = rf"\u0648(?={_LETTER}{{3}})|[\u0641\u0628\u0644\u0643](?=\u0627\u0644)"
-# `-` is part of a date only: elsewhere it stands between two numbers, `001-2018/02/22`, `1914-1918`.
-_NUMBER = r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(?![\d]|[.,:/]\d)|\d+(?:[.,/:]\d+)*"
+# `-` is part of a date, or before a last digit (`0031-3`); else it is between two numbers, `001-2018/02/22`, `1914-18`.
+_NUMBER = r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(?![\d]|[.,:/]\d)|\d+(?:[.,/:]\d+|-\d(?!\d))*"
 _TOKEN = re.compile(rf"{_NUMBER}|{_JAMO}|[{_UNSPACED}][{_HANGING}]*|{_PROCLITIC}|{_LETTERS}|\S")
 NULL_TOKEN, NUMBER = "[NULL]", "[NUMBER]"  # no token of a text, where brackets stand alone
 
