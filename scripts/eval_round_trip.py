@@ -79,7 +79,12 @@ def read_entities(path: Path) -> Rows:
         first = [i for i, tag in enumerate(tags) if tag.startswith("B-")]
         for start in first:
             end = next((j for j in range(start + 1, len(tags)) if not tags[j].startswith("I-")), len(tags))
-            row = {"id": f"{number}-{start}", "question": "무엇입니까?", "context": context, "words": context.split()}
+            row: dict[str, Any] = {
+                "id": f"{number}-{start}",
+                "question": "무엇입니까?",
+                "context": context,
+                "words": context.split(),
+            }
             row |= {"boxes": [], "answers": [context[start:end]], "answer_start": start, "answer_end": end}
             rows.append({**row, "candidates": []})
     return rows
