@@ -37,7 +37,7 @@ def compact(
         The record of the new revision, or that of the head when there is nothing to compact.
 
     Raises:
-        RevisionNotFoundError: nothing was published yet.
+        RepositoryError: nothing was published yet.
         IntegrityError: the head is not what its manifest says.
 
     Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 KEY = "id"
 DELTA = "-delta-"  # in the name of a shard that holds rows which came later
+
+_NAME = re.compile(r"-(\d{5}-of-\d{5}|delta-\d{5})\.parquet$")
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def read_shards(snapshot: Path | None, stem: str) -> list[Shard]:
     shards = []
     for path in sorted(snapshot.glob(f"{stem}-*.parquet")):
         metadata, mark = pq.read_metadata(path), read_mark(path)
-        if mark is None:
+        if mark is None or not _NAME.search(path.name):
             return []
         rows = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
         shards.append(Shard(path, tuple(np.cumsum(rows).tolist()), mark))
@@ -103,16 +106,15 @@ def read_keys(split: Dataset) -> pa.Array:
 def positions(new: pa.Array, old: pa.Array | None) -> np.ndarray | None:
     """For each new key the place of the same key among the old ones, −1 where there is none.
 
-    None where keys cannot tell rows apart: they are missing, null or doubled, or not of one type.
+    None where keys cannot tell rows apart: they are missing or null, two rows have the same one, or types differ.
     """
     if old is None or new.null_count or old.null_count:
         return None
     new, old = plain(new), plain(old)
     if new.type != old.type:
         return None
-    if pc.count_distinct(new).as_py() != len(new) or pc.count_distinct(old).as_py() != len(old):
-        return None
-    return pc.fill_null(pc.index_in(new, value_set=old), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    places = pc.fill_null(pc.index_in(new, value_set=old), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return places if len(old) == 0 or np.bincount(places + 1)[1:].max(initial=0) < 2 else None
 
 
 def rising(where: np.ndarray) -> int:
@@ -126,7 +128,7 @@ def rising(where: np.ndarray) -> int:
     return len(good) if good.all() else int(good.argmin())
 
 
-def place(where: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def place(where: np.ndarray, ends: np.ndarray) -> np.ndarray | None:
     """Which new rows each row group of the parent gets, when the rows are written in exactly the order they have.
 
     Args:
@@ -134,18 +136,21 @@ def place(where: np.ndarray, ends: np.ndarray) -> np.ndarray:
         ends: for each row group of the parent the number of rows up to its end.
 
     Returns:
-        The new rows up to the end of each group (int64, as long as `ends`, never falling); group k gets the new rows
-        from entry k − 1 (or 0) to entry k, and what comes after the last entry came in at the end.
+        None when most of the parent's rows have another order, or none is left. Else the new rows up to the end of each
+        group (int64, as long as `ends`, never falling); group k gets the new rows from entry k − 1 (or 0) to entry k,
+        and what comes after the last entry came in at the end.
 
     Example:
         >>> place(np.array([0, 2, -1, 3, -1]), np.array([2, 4])).tolist()
         [1, 4]
     """
     kept = _in_order(where)
+    if not len(kept) or 2 * len(kept) < (where >= 0).sum():
+        return None
     group = np.searchsorted(ends, where[kept], side="right")
     # A row that came in goes with the row before it, so a group reaches up to the first row of the next one.
     first = np.searchsorted(group, np.arange(1, len(ends)))
-    last = kept[-1] + 1 if len(kept) else 0
+    last = kept[-1] + 1
     starts = np.append(kept, last)[first]
     return np.append(np.minimum(starts, last), last).astype(np.int64)
 

@@ -147,7 +147,7 @@ def _write_in_place(target: Target, split: Dataset, before: list[Shard]) -> Writ
         return None
     ends = group_ends(before)
     cuts = place(where, ends)
-    if not cuts[-1] or np.diff(cuts, prepend=0).max() > 2 * np.diff(ends, prepend=0).max():
+    if cuts is None or np.diff(cuts, prepend=0).max() > 2 * np.diff(ends, prepend=0).max():
         return None
     rows, files = Rows(split, list(target.features)), {}
     for shard, bounds in _by_shard(before, cuts):
