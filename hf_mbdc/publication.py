@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_mbdc.errors import DataError, StaleParentError
-from hf_mbdc.history import MANIFEST, add_missing_tags, candidates, log, read_manifest, versions
+from hf_mbdc.history import MANIFEST, add_missing_tags, candidates, log, versions
 from hf_mbdc.parentage import (
     NOTHING,
     Side,
@@ -219,7 +219,7 @@ def commit(draft: Draft, repository: Repository) -> Iteration:
             tag=None if record.decision.refused else record.version,
             branch=record.branch,
         )
-    return dataclasses.replace(read_manifest(record.repo_id, sha, repository), sha=sha)
+    return dataclasses.replace(Iteration.from_json(bytes(files[MANIFEST])), sha=sha)
 
 
 def preview(draft: Draft, repository: Repository) -> Iteration:

@@ -63,7 +63,7 @@ def _align(base: Dataset, ours: Dataset, theirs: Dataset) -> Alignment:
     before, left, right = map(_ids, (base, ours, theirs))
     in_left, in_right = _positions(before, left), _positions(before, right)
     first, second = (left, right) if _is_sorted(in_right) and not _is_sorted(in_left) else (right, left)
-    ids = pa.concat_arrays([first, second.filter(pc.invert(pc.is_in(second, value_set=first)))])
+    ids = pa.concat_arrays([first, second.filter(pa.array(_positions(second, first) < 0))])
     return Alignment(ids, *(_positions(ids, side) for side in (before, left, right)))
 
 
@@ -73,6 +73,8 @@ def _ids(rows: Dataset) -> pa.Array:
 
 
 def _positions(wanted: pa.Array, there: pa.Array) -> np.ndarray:
+    if wanted.equals(there):  # the usual case, which needs no table of hashes
+        return np.arange(len(wanted))
     return pc.index_in(wanted, value_set=there).fill_null(-1).to_numpy().astype(np.int64)
 
 
