@@ -129,18 +129,27 @@ def diff(
     repo_id: RepoId,
     old: Annotated[str, typer.Argument(help="The revision to compare from.")],
     new: Annotated[str, typer.Argument(help="The revision to compare to.")] = "main",
-    key: Annotated[str, typer.Option(help="The column that identifies a row.")] = "id",
+    key: Annotated[
+        list[str] | None, typer.Option(help="The column that identifies a row; repeated: several do. Default: id.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with the changes side by side to this file.")] = None,
     repository: Repository = "./repo",
     as_json: Json = False,
 ) -> None:
-    """Compare two revisions by key: rows added, removed and changed, per split and column."""
-    from hf_mbdc.history import load
+    """Compare two revisions by key: rows added, removed and changed, per split and column.
+
+    Only what differs in the files of the two revisions is decoded; `hf-mbdc verify` checks the files themselves.
+    """
     from hf_mbdc.progress import without_bars_of_datasets
     from hf_mbdc.revisions.diff import diff as compare
+    from hf_mbdc.revisions.repository import open_repository
 
+    opened = open_repository(repository)
     with without_bars_of_datasets():
-        before, after = (load(repo_id, revision, repository=repository) for revision in (old, new))
-    changes = compare(before, after, key=key)
+        before, after = (opened.snapshot(repo_id, opened.resolve(repo_id, revision)) for revision in (old, new))
+        changes = compare(before, after, key=key or "id")
+    if html is not None:
+        html.write_text(changes.to_html(f"{repo_id} {old} → {new}"), encoding="utf-8")
     if as_json:
         _print_json(changes.to_dict())
         return

@@ -16,7 +16,7 @@ from hf_mbdc.revisions.cells import as_text, differs, kind_of, shorten, texts_of
 from hf_mbdc.revisions.diff import LabelChange, ListEdits, Shift, TextEdits
 from hf_mbdc.revisions.rows import is_list, plain
 
-SAMPLE = 2000  # changed texts and lists that are looked at one by one, evenly spaced
+SAMPLE = 1000  # changed texts and lists that are looked at one by one, evenly spaced
 MOST_LABELS = 20  # old → new pairs that are listed
 MOST_PAIRS = 1000  # of class labels, that are counted
 REPEATED = 5  # a column of texts or whole numbers counts as labels when each pair comes that often

@@ -9,6 +9,7 @@ the other side, the second with the second.
 
 from __future__ import annotations
 
+import bisect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -84,22 +85,23 @@ def _starts(rows: Rows) -> range:
 def _match_ascending(old: Rows, new: Rows) -> Match:
     """Every block of new rows is looked up between the places in old where its first and its last key belong."""
     partner = np.full(new.count, -1, np.int64)
-    bounds = [0, *(_place(old, new.span(start, start + 1).column(0)[0]) for start in _starts(new)[1:]), old.count]
+    heads = [_comparable(old.span(start, start + 1).column(0)[0]) for start in _starts(old)]
 
-    def look_up(number: int) -> None:
-        start, low, high = number * BLOCK, bounds[number], bounds[number + 1]
-        keys = key_arrays(new.span(start, min(start + BLOCK, new.count)))[0]
+    def look_up(start: int) -> None:
+        stop = min(start + BLOCK, new.count)
+        keys = key_arrays(new.span(start, stop))[0]
+        low, high = _place(old, heads, keys[0]), _place(old, heads, keys[-1], after=True)
         found = key_arrays(old.span(low, high))[0]
         if keys.type != found.type:
             keys, found = keys.cast(_wider(keys, found)), found.cast(_wider(keys, found))
         if keys.equals(found):
-            partner[start : start + len(keys)] = np.arange(low, high)
+            partner[start:stop] = np.arange(low, high)
             return
         place = pc.index_in(keys, value_set=found)
         there = place.is_valid().to_numpy(zero_copy_only=False)
-        partner[start : start + len(keys)] = np.where(there, place.fill_null(0).to_numpy() + low, -1)
+        partner[start:stop] = np.where(there, place.fill_null(0).to_numpy() + low, -1)
 
-    for _ in in_threads(look_up, range(len(bounds) - 1)):
+    for _ in in_threads(look_up, _starts(new)):
         pass
     nothing = np.empty(0, np.int64)
     return Match(partner, nothing, nothing)
@@ -111,16 +113,19 @@ def _wider(left: pa.Array, right: pa.Array) -> pa.DataType:
     return pa.large_string()
 
 
-def _place(keys: Rows, value: pa.Scalar) -> int:
-    """The first row of ascending keys that is not below a value, by bisection."""
-    wanted, low, high = _comparable(value), 0, keys.count
-    while low < high:
-        middle = (low + high) // 2
-        if _comparable(keys.span(middle, middle + 1).column(0)[0]) < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+def _place(keys: Rows, heads: Sequence[Any], value: pa.Scalar, *, after: bool = False) -> int:
+    """How many of the ascending keys are below a value, with `after` also those equal to it.
+
+    Args:
+        heads: the first key of every block.
+    """
+    block = bisect.bisect_right(heads, _comparable(value)) - 1
+    if block < 0:
+        return 0
+    start = block * BLOCK
+    found = key_arrays(keys.span(start, min(start + BLOCK, keys.count)))[0]
+    below = pc.less_equal if after else pc.less
+    return start + int(pc.sum(below(found, value.cast(found.type, safe=False))).as_py() or 0)
 
 
 def _comparable(value: pa.Scalar) -> Any:

@@ -73,17 +73,13 @@ def _open_path(path: Path) -> dict[str, Side]:
             path=str(path),
             mend="Of a repository, give what hf_mbdc.load(repo_id, revision) returns.",
         )
-    if (path / "README.md").is_file():
-        files = _files_of_card(path)
-        if files is None:  # the card says something about the rows that only `datasets` knows how to do
-            from hf_mbdc.revisions.layout import read_files
+    files = _files_of_card(path) if (path / "README.md").is_file() else _files_by_name(path)
+    if files:
+        return {name: ParquetRows(paths) for name, paths in files.items()}
+    # No Parquet, or the card says something about the rows that only `datasets` knows how to do.
+    from hf_mbdc.revisions.layout import read_files
 
-            return _open(read_files(path))
-    else:
-        files = _files_by_name(path)
-    if not files:
-        raise DataError("The folder holds no Parquet files", path=path.name, mend="Give the folder of a revision.")
-    return {name: ParquetRows(paths) for name, paths in files.items()}
+    return _open(read_files(path))
 
 
 def _files_of_card(folder: Path) -> dict[str, list[Path]] | None:

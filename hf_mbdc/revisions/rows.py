@@ -87,7 +87,10 @@ class Rows:
         """The rows from `start` up to `stop`; without an indices mapping, and within a batch, nothing is copied."""
         if self.positions is not None or stop <= start:
             return self.read(np.arange(start, stop), columns)
-        table = self._gather(np.array([start, stop]), None)
+        if len(self.batches) == 1:
+            table = pa.Table.from_batches([self.batches[0].slice(start, stop - start)], self.schema)
+        else:
+            table = self._gather(np.array([start, stop]), None)
         return table if columns is None else table.select(list(columns))
 
     def read(self, rows: np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
