@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hf_mbdc.approaches import annotate, annotate_with_rejected
+    from hf_mbdc.approaches import annotate, annotate_with_rejected, fit
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
     from hf_mbdc.compaction import compact
     from hf_mbdc.errors import MbdcError
@@ -44,6 +44,7 @@ __all__ = [
     "compact",
     "compare",
     "diff",
+    "fit",
     "inspect",
     "load",
     "load_dataset",
@@ -71,6 +72,7 @@ _MODULE_OF = {
     "compact": "compaction",
     "compare": "guidance.compare",
     "diff": "revisions.diff",
+    "fit": "approaches",
     "inspect": "review.page",
     "load": "history",
     "load_dataset": "loaders",
