@@ -14,6 +14,7 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -27,7 +28,7 @@ from datasets import Dataset, DatasetDict
 from hf_mbdc.publication import commit, draft
 from hf_mbdc.revisions.folder import FolderRepository
 from hf_mbdc.revisions.forecast import ChunkStore
-from hf_mbdc.revisions.layout import write_files
+from hf_mbdc.revisions.layout import Deletes, write_files
 from hf_mbdc.revisions.live import arrange
 
 WORDS, LETTERS = 20_000, "abcdefghijklmnopqrstuvwxyz"
@@ -35,7 +36,7 @@ BARS = {"lazy": 1 / 10, "live": 1 / 40}
 
 
 def main() -> None:
-    """Runs the three parts and prints a line for each figure."""
+    """Runs the four parts and prints a line for each figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--steps", type=int, default=10)
@@ -45,6 +46,7 @@ def main() -> None:
     print(f"{options.rows:,} rows, {table.nbytes / options.rows:.0f} B each: {', '.join(table.column_names)}")
     bench_write(table)
     bench_publish(table)
+    bench_changes(table)
     bench_steps(table, options.steps)
     print(f"load {os.getloadavg()[0]:.1f}")
 
@@ -108,7 +110,8 @@ def bench_publish(table: pa.Table) -> None:
     """Publishing a change of 1 % of the rows, from the drafted diff to the commit."""
     with tempfile.TemporaryDirectory() as folder:
         repository = FolderRepository(Path(folder) / "repo")
-        for deletes in ("hard", "live"):
+        kinds: tuple[Deletes, ...] = ("hard", "live")
+        for deletes in kinds:
             repo_id = f"me/{deletes}"
             first = draft(Dataset(table), repo_id, repository, message="First", deletes=deletes)
             commit(first, repository)
@@ -122,7 +125,7 @@ def bench_publish(table: pa.Table) -> None:
 def bench_steps(table: pa.Table, steps: int) -> None:
     """New bytes of each cleaning iteration, in each layout."""
     with tempfile.TemporaryDirectory() as folder:
-        layouts = {name: Layout(Path(folder) / name, name) for name in ("stock", "hard", "lazy", "live")}
+        layouts = make_layouts(Path(folder))
         totals = dict.fromkeys(layouts, 0)
         sizes = {name: layout.revision(Dataset(table)) for name, layout in layouts.items()}
         print("first revision:", ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items()))
@@ -140,11 +143,40 @@ def bench_steps(table: pa.Table, steps: int) -> None:
         print(f"{steps} iterations, {name}: {total / 1e6:.1f} MB, 1/{totals['stock'] / total:.1f} of stock{bar}")
 
 
-class Layout:
-    """The revisions of one layout, and the chunks that were stored for them."""
+def bench_changes(table: pa.Table) -> None:
+    """New bytes of single changes, for the stock layout and the default one."""
+    random, count = np.random.default_rng(3), table.num_rows
+    edited = np.zeros(count, bool)
+    edited[random.choice(count, count // 100, replace=False)] = True
+    labels = pc.replace_with_mask(one(table["label"]), edited, pa.array(random.integers(0, 10, int(edited.sum()))))
+    changes = {
+        "1 % of the labels edited": table.set_column(3, "label", labels),
+        "5 % of the rows added": pa.concat_tables([table, make_rows(count // 20, seed=4, start=90_000_000)]),
+        "a number column added": table.append_column("score", pa.array(random.random(count))),
+        "a text edited": table.set_column(
+            2, "context", pc.replace_with_mask(one(table["context"]), np.arange(count) == count // 2, pa.array(["new"]))
+        ),
+    }
+    for name, changed in changes.items():
+        with tempfile.TemporaryDirectory() as folder:
+            layouts = make_layouts(Path(folder))
+            sizes = {}
+            for kind in ("stock", "hard"):
+                layouts[kind].revision(Dataset(table))
+                sizes[kind] = layouts[kind].revision(Dataset(changed)) / 1e6
+        print(f"{name}: stock {sizes['stock']:.2f} MB, hard {sizes['hard']:.2f} MB", flush=True)
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name, self.count = folder, name, 0
+
+def make_layouts(folder: Path) -> dict[str, Layout]:
+    kinds: dict[str, Deletes | None] = {"stock": None, "hard": "hard", "lazy": "lazy", "live": "live"}
+    return {name: Layout(folder / name, deletes) for name, deletes in kinds.items()}
+
+
+class Layout:
+    """The revisions of one layout (None: the stock one), and the chunks that were stored for them."""
+
+    def __init__(self, folder: Path, deletes: Deletes | None) -> None:
+        self.folder, self.deletes, self.count = folder, deletes, 0
         self.before: DatasetDict | None = None
         (folder / "store").mkdir(parents=True)
         self.store = ChunkStore(folder / "store")
@@ -153,21 +185,21 @@ class Layout:
         """Writes the next revision; gives its new bytes."""
         folder = self.folder / str(self.count)
         folder.mkdir()
-        if self.name == "stock":
+        if self.deletes is None:
             rows.to_parquet(str(folder / "train-00000-of-00001.parquet"))
         else:
             splits = DatasetDict(train=rows)
-            splits = arrange(splits, self.before) if self.name == "live" else splits
+            splits = arrange(splits, self.before) if self.deletes == "live" else splits
             parent = self.folder / str(self.count - 1) if self.count else None
-            write_files(splits, None, folder, parent=parent, deletes=self.name)  # type: ignore[arg-type]
+            write_files(splits, None, folder, parent=parent, deletes=self.deletes)
             self.before = splits
         self.count += 1
         return self.store.add(sorted(folder.rglob("*.parquet")))
 
 
-def timed(function: object) -> float:
+def timed(function: Callable[[], object]) -> float:
     started = time.perf_counter()
-    function()  # type: ignore[operator]
+    function()
     return time.perf_counter() - started
 
 

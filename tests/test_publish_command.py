@@ -60,7 +60,7 @@ def test_compact_says_what_the_files_held(folder: Path) -> None:
     write("fewer.csv", **{name: f"text {name}" for name in "abcdefg"})
     run("publish", ID, "many.csv", "-m", "First", "--deletes", "live")
     done = run("publish", ID, "fewer.csv", "-m", "Second")
-    assert "The files still hold 1 dead rows; hf-mbdc compact removes them." in done.output
+    assert "The files still hold 1 dead row; hf-mbdc compact removes them." in done.output
     done = run("compact", ID)
     assert "v2.0.1 (onto v2.0.0): train 7 rows" in done.output
     assert "still hold" not in done.output

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hf_mbdc.revisions.terminal import diff_table
+from hf_mbdc.revisions.wording import plural
 
 if TYPE_CHECKING:
     from hf_mbdc.records import Iteration
@@ -41,6 +42,6 @@ def _lines(record: Iteration, parent: str) -> list[str]:
 def _left(record: Iteration) -> list[str]:
     """What the files hold beside the rows."""
     dead, unused = record.layout.get("dead_rows", 0), record.layout.get("unused_values", 0)
-    found = [f"{dead:,} dead rows" if dead else "", f"{unused:,} texts that no row uses" if unused else ""]
+    found = [plural(dead, "dead row") if dead else "", f"{plural(unused, 'text')} that no row uses" if unused else ""]
     held = " and ".join(filter(None, found))
     return [f"The files still hold {held}; hf-mbdc compact removes them."] if held else []
