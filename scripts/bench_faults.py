@@ -336,25 +336,25 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     wrong = 0
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
     with tempfile.TemporaryDirectory(prefix="hf-mbdc-faults-") as folder:
         scratch = Path(folder)
         if options.only in (None, "faults"):
             tally, calls, broken = faults(options.count, 0.2, scratch / "faults", options.seed)
-            print(f"Hub, 20 % of calls fail ({broken} of {calls}): {tally}")
+            print(f"Hub, 20 % of calls fail ({broken} of {calls}): {tally}", flush=True)
             wrong += len(tally.wrong)
         for kind in ("folder", "hub"):
             with loopback.LoopbackHub() as hub:
                 if options.only in (None, "kills"):
                     place = hub.url if kind == "hub" else str(scratch / "killed")
                     tally, untagged = kills(options.count, place, scratch / f"kills-{kind}", options.seed)
-                    print(f"{kind}, killed at random moments ({untagged} between commit and tag): {tally}")
+                    print(f"{kind}, killed at random moments ({untagged} between commit and tag): {tally}", flush=True)
                     wrong += len(tally.wrong)
             with loopback.LoopbackHub() as hub:
                 if options.only in (None, "crowd"):
                     place = hub.url if kind == "hub" else str(scratch / "crowd")
                     tally = crowd(options.publishers, options.times, place, scratch / f"crowd-{kind}")
-                    print(f"{kind}, {options.publishers} publishers at once: {tally}")
+                    print(f"{kind}, {options.publishers} publishers at once: {tally}", flush=True)
                     wrong += len(tally.wrong)
     sys.exit(1 if wrong else 0)
 
