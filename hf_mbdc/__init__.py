@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hf_mbdc.revisions.folder import FolderRepository
     from hf_mbdc.revisions.hub import HubRepository
     from hf_mbdc.verification import verify
+    from hf_mbdc.writers.answer_struct import with_answer_struct
+    from hf_mbdc.writers.squad import write_squad
 
 __version__ = "0.1.0"
 
@@ -57,6 +59,8 @@ __all__ = [
     "run",
     "show",
     "verify",
+    "with_answer_struct",
+    "write_squad",
 ]
 
 _MODULE_OF = {
@@ -85,6 +89,8 @@ _MODULE_OF = {
     "run": "iteration",
     "show": "history",
     "verify": "verification",
+    "with_answer_struct": "writers.answer_struct",
+    "write_squad": "writers.squad",
 }
 
 
