@@ -8,7 +8,7 @@ is told, since most often it is a mistake.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -112,9 +112,43 @@ class Duplicates:
     ids: tuple[str, ...] = ()
 
 
+class Ids:
+    """Ids that are read when they are first asked for: of files, that means to decode the whole key column.
+
+    Like a string array it has a length, slices, `to_pylist` and equality; `pyarrow.array(ids)` gives the array itself.
+    """
+
+    def __init__(self, size: int, read: Callable[[], pa.Array]) -> None:
+        self._size = size
+        self._read = read
+        self._array: pa.Array | None = None
+
+    def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:
+        if self._array is None:
+            self._array = self._read()
+        return self._array
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, rows: slice) -> pa.Array:
+        return self.__arrow_array__()[rows]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ids) and len(self) == len(other) and self.to_pylist() == other.to_pylist()
+
+    def __hash__(self) -> int:
+        return hash(self._size)
+
+    def to_pylist(self) -> list[str]:
+        """All of them."""
+        ids: list[str] = self.__arrow_array__().to_pylist()
+        return ids
+
+
 @dataclass(frozen=True)
 class SplitDiff:
-    """One split. Ids are string arrays: all of them after `diff`, the first 20 after `from_dict`.
+    """One split. Ids are string arrays, or like them: all of them after `diff`, the first 20 after `from_dict`.
 
     `reasons` counts, for the rows that were added or changed, the new row's `mbdc_source`; where that is null or
     missing the reason is "added" or "edited". `reordered`: the rows that both sides have stand in another order.
@@ -128,7 +162,7 @@ class SplitDiff:
     columns: dict[str, ColumnDiff]
     added_ids: pa.Array
     removed_ids: pa.Array
-    changed_ids: pa.Array
+    changed_ids: Ids
     reasons: dict[str, int] = field(default_factory=dict)
     reordered: bool = False
     status: Literal["kept", "added", "removed"] = "kept"  # of the split itself
@@ -274,7 +308,9 @@ def _column_to_dict(column: ColumnDiff) -> dict[str, Any]:
 def _split_from_dict(data: Mapping[str, Any]) -> SplitDiff:
     import pyarrow as pa
 
-    ids = {name: pa.array(data[name], pa.large_string()) for name in _IDS}
+    ids: dict[str, Any] = {name: pa.array(data[name], pa.large_string()) for name in _IDS}
+    changed = ids["changed_ids"]
+    ids["changed_ids"] = Ids(len(changed), lambda: changed)
     columns = {name: build(ColumnDiff, column) for name, column in data["columns"].items()}
     repeated = build(Duplicates, data.get("duplicates", {}))
     return SplitDiff(**{**data, **ids, "columns": columns, "duplicates": repeated})

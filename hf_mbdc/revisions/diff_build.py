@@ -13,7 +13,18 @@ import pyarrow.compute as pc
 from hf_mbdc.revisions import diff_kinds
 from hf_mbdc.revisions.cells import as_text, cell_text, differs, kind_of, shorten, text_pair
 from hf_mbdc.revisions.content_hash import canonical_features
-from hf_mbdc.revisions.diff import MAX_IDS, ColumnDiff, Diff, Duplicates, Example, Move, SchemaDiff, SplitDiff, describe
+from hf_mbdc.revisions.diff import (
+    MAX_IDS,
+    ColumnDiff,
+    Diff,
+    Duplicates,
+    Example,
+    Ids,
+    Move,
+    SchemaDiff,
+    SplitDiff,
+    describe,
+)
 from hf_mbdc.revisions.diff_kinds import Tally
 from hf_mbdc.revisions.diff_rows import BLOCK, RowChanges
 from hf_mbdc.revisions.diff_sources import compare
@@ -41,10 +52,12 @@ def _compare_split(old: Side | None, new: Side | None, key: tuple[str, ...], spl
     kinds_old = check_key(old, key, split=split, side="old")
     kinds_new = check_key(new, key, split=split, side="new")
     check_kinds(kinds_old, kinds_new, key, split)
-    there = new if new is not None else old
-    assert there is not None
-    empty = nothing_like(there.features)
-    return compare(old if old is not None else empty, new if new is not None else empty, key)
+    if old is None or new is None:
+        there = new if new is not None else old
+        assert there is not None
+        empty = nothing_like(there.features)
+        old, new = old or empty, new or empty
+    return compare(old, new, key)
 
 
 def _split_diff(found: RowChanges, status: Any) -> SplitDiff:
@@ -57,7 +70,7 @@ def _split_diff(found: RowChanges, status: Any) -> SplitDiff:
         columns={name: _column_diff(found, name, part) for name, part in found.tallies.items()},
         added_ids=found.ids(found.added),
         removed_ids=found.ids(found.removed, old=True),
-        changed_ids=found.ids(found.changed),
+        changed_ids=Ids(len(found.changed), lambda: found.ids(found.changed)),
         reasons=_reasons(found.new, {"added": found.added, "edited": found.changed}),
         reordered=found.reordered,
         status=status,

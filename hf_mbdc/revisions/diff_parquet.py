@@ -48,17 +48,29 @@ def _same_keys(old: ParquetRows, new: ParquetRows, key: Key) -> list[tuple[int, 
     """Pairs of row groups whose key columns are the same bytes; equal ones pair in their order."""
     if any(old.schema.field(name).type != new.schema.field(name).type for name in key):
         return []
+    head = _same_head(old, new, key)
     places = defaultdict(list)
-    for number, digest in enumerate(_digests(old, key)):
+    for number, digest in enumerate(_digests(old, key, head), start=head):
         places[digest].append(number)
-    pairs = []
-    for number, digest in enumerate(_digests(new, key)):
+    pairs = [(number, number) for number in range(head)]
+    for number, digest in enumerate(_digests(new, key, head), start=head):
         if places[digest]:
             pairs.append((places[digest].pop(0), number))
     return pairs
 
 
-def _digests(rows: ParquetRows, key: Key) -> Iterator[bytes]:
+def _same_head(old: ParquetRows, new: ParquetRows, key: Key) -> int:
+    """With how many row groups of the same keys both sides begin: these need no digest, and may be all."""
+    both = [(left, right) for name in key for left, right in zip(old.leaves()[name], new.leaves()[name], strict=True)]
+
+    def same(number: int) -> bool:
+        return all(_equal(old.chunk(number, left), new.chunk(number, right)) for left, right in both)
+
+    most = min(len(old.groups), len(new.groups))
+    return next((number for number, found in enumerate(in_threads(same, range(most))) if not found), most)
+
+
+def _digests(rows: ParquetRows, key: Key, start: int) -> Iterator[bytes]:
     leaves = [leaf for name in key for leaf in rows.leaves()[name]]
 
     def digest(number: int) -> bytes:
@@ -69,7 +81,7 @@ def _digests(rows: ParquetRows, key: Key) -> Iterator[bytes]:
             state.update(data.data)
         return state.digest()
 
-    return in_threads(digest, range(len(rows.groups)))
+    return in_threads(digest, range(start, len(rows.groups)))
 
 
 def _work(old: ParquetRows, new: ParquetRows, key: Key, pairs: Sequence[tuple[int, int]]) -> Iterator[Work]:

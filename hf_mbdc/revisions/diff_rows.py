@@ -45,6 +45,8 @@ class RowChanges:
 
     @cached_property
     def removed(self) -> np.ndarray:
+        if len(self.added) == self.new.count - self.old.count:  # no old row has two partners: all have one
+            return np.empty(0, np.int64)
         left = np.full(self.old.count, True)
         left[self.partner[self.partner >= 0]] = False
         return np.flatnonzero(left)

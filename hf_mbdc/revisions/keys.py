@@ -88,7 +88,7 @@ def _undressed(array: pa.Array) -> pa.Array:
 
 def ascending(array: pa.Array) -> bool:
     """Whether the values grow strictly from row to row, so that none is there twice; nulls do not."""
-    return len(array) < 2 or (array.null_count == 0 and bool(pc.all(pc.less(array[:-1], array[1:])).as_py()))
+    return array.null_count == 0 and bool(pc.all(pc.less(array[:-1], array[1:]), min_count=0).as_py())
 
 
 def hash_keys(columns: Sequence[pa.Array]) -> np.ndarray:
