@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from huggingface_hub import HfApi, RepoFile, constants, get_cached_repo_tree
 from huggingface_hub.errors import CachedRepoTreeNotFoundError, RemoteEntryNotFoundError, RevisionNotFoundError
-from huggingface_hub.utils import build_hf_headers, get_session
+from huggingface_hub.utils import build_hf_headers, get_session, is_xet_available
 
 from hf_mbdc import __version__
 from hf_mbdc.errors import IntegrityError, RepositoryError
@@ -223,7 +223,7 @@ class HubRepository:
 
     def keeps_chunks(self, repo_id: str) -> bool:
         """Whether large files are sent as chunks, of which only new ones are uploaded (Xet), and not whole."""
-        return not constants.HF_HUB_DISABLE_XET and not self._lacks_xet(repo_id)
+        return is_xet_available() and not self._lacks_xet(repo_id)
 
     @cached_property
     def _api(self) -> HfApi:

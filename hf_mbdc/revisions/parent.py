@@ -106,15 +106,14 @@ def read_keys(split: Dataset) -> pa.Array:
 def positions(new: pa.Array, old: pa.Array | None) -> np.ndarray | None:
     """For each new key the place of the same key among the old ones, −1 where there is none.
 
-    None where keys cannot tell rows apart: they are missing or null, two rows have the same one, or types differ.
+    None where keys are missing or null, or of another type. Of equal old keys the first one counts.
     """
     if old is None or new.null_count or old.null_count:
         return None
     new, old = plain(new), plain(old)
     if new.type != old.type:
         return None
-    places = pc.fill_null(pc.index_in(new, value_set=old), -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return places if len(old) == 0 or np.bincount(places + 1)[1:].max(initial=0) < 2 else None
+    return pc.fill_null(pc.index_in(new, value_set=old), -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def rising(where: np.ndarray) -> int:

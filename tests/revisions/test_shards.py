@@ -93,19 +93,24 @@ def test_files_whose_rows_are_all_gone_are_gone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "expected"),
+    ("order", "expected", "groups"),
     [
-        ("bcdefgha", {BASE: "bcdefgh", DELTA.format(1): "a"}),  # moved to the end: comes in there
-        ("habcdefg", {BASE: "habcdefg"}),  # moved to the front
-        ("hgfedcba", {BASE: "hgfedcba"}),  # written anew
-        ("ijklabcd", {BASE: "ijklabcd"}),
+        ("bcdefgha", {BASE: "bcdefgh", DELTA.format(1): "a"}, [3, 4]),  # moved to the end: comes in there
+        ("habcdefg", {BASE: "habcdefg"}, [5, 3]),  # moved to the front
+        ("hgfedcba", {BASE: "hgfedcba"}, [4, 4]),  # written anew
+        ("ijklabcd", {BASE: "ijklabcd"}, [8]),
+        ("ijklmabcd", {BASE: "ijklmabcd"}, [4, 4, 1]),  # too many for a group: written anew
     ],
 )
-def test_the_order_is_always_that_of_the_user(tmp_path: Path, order: str, expected: dict[str, str]) -> None:
+def test_the_order_is_always_that_of_the_user(
+    tmp_path: Path, order: str, expected: dict[str, str], groups: list[int]
+) -> None:
     write(tmp_path / "1", make(*"abcdefgh"))
     files = ids(write(tmp_path / "2", make(*order), tmp_path / "1"))
     assert "".join(files.values()) == order
     assert files == expected
+    metadata = pq.read_metadata(tmp_path / "2/data" / BASE)
+    assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == groups
 
 
 @pytest.mark.parametrize("deletes", ["hard", "lazy", "live"])
@@ -183,6 +188,15 @@ def test_live_files_change_in_one_column_only(tmp_path: Path) -> None:
     assert ids(write(tmp_path / "3", back, tmp_path / "2", "live")) == {**ids(files), DELTA.format(2): "c"}
 
 
+@pytest.mark.parametrize(("edited", "flags"), [("h", "abcdefg"), ("f", "abcde"), ("e", "abcd"), ("c", "ab")])
+def test_an_edited_row_in_its_old_place_is_no_live_one(tmp_path: Path, edited: str, flags: str) -> None:
+    write(tmp_path / "1", make(*"abcdefgh"), deletes="live")
+    files = write(tmp_path / "2", make(*"abcdefgh", **{edited: "edited"}), tmp_path / "1", "live")
+    alive = [name for name, live in zip(files[BASE]["id"], files[BASE][LIVE], strict=True) if live]
+    assert "".join(alive) == flags
+    assert "".join(files[DELTA.format(1)]["id"]) == "abcdefgh".removeprefix(flags)
+
+
 def test_many_delta_shards_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "MAX_DELTAS", 2)
     write(tmp_path / "0", make(*"abcd"))
@@ -193,11 +207,18 @@ def test_many_delta_shards_become_one(tmp_path: Path, monkeypatch: pytest.Monkey
     assert ids(files) == {BASE: "abcd", DELTA.format(3): "efg"}
 
 
-def test_keys_that_tell_no_rows_apart_are_written_anew(tmp_path: Path) -> None:
-    for number, names in enumerate((["a", "a", "b"], ["a", None, "b"])):
+def test_keys_that_tell_no_rows_apart(tmp_path: Path) -> None:
+    doubled: list[list[str | None]] = [["a", "a", "b"], ["a", None, "b"]]
+    kinds: tuple[Deletes, ...] = ("hard", "live")
+    for number, names in enumerate(doubled):
         rows = Dataset.from_dict({"id": names, "x": [1, 2, 3]})
-        write(tmp_path / f"{number}-1", rows)
-        assert list(write(tmp_path / f"{number}-2", rows.select([0, 2]), tmp_path / f"{number}-1")) == [BASE]
+        more = Dataset.from_dict({"id": [names[1], "b", "b", "b"], "x": [5, 6, 7, 8]})
+        for deletes in kinds:
+            folder = tmp_path / f"{number}-{deletes}"
+            write(folder / "1", rows, deletes=deletes)
+            files = write(folder / "2", more, folder / "1", deletes)
+            alive = [x for f in files.values() for x, live in zip(f["x"], f.get(LIVE, f["x"]), strict=True) if live]
+            assert alive == [5, 6, 7, 8]
     rows = Dataset.from_dict({"x": [1, 2]})
     write(tmp_path / "3", rows)
     assert list(write(tmp_path / "4", rows, tmp_path / "3")) == [BASE]
