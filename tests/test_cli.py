@@ -45,6 +45,15 @@ def test_log_show_and_diff_print_what_was_published(repository: str) -> None:
     assert "[bold]2.00" in diff.output
 
 
+def test_diff_writes_a_page_and_takes_a_key_of_several_columns(repository: str, tmp_path: Path) -> None:
+    page = tmp_path / "diff.html"
+    words = ["diff", ID, "v1.0.0", "v2.0.0", "--repository", repository, "--html", str(page), "--json"]
+    done = CliRunner().invoke(app, [*words, "--key", "id", "--key", "total"])
+    found = json.loads(done.output)
+    assert (found["key"], found["splits"]["train"]["added"]) == (["id", "total"], 1)
+    assert "me/receipts v1.0.0 → v2.0.0</h1>" in page.read_text("utf-8")
+
+
 @pytest.mark.parametrize("command", [["log", ID], ["show", ID], ["diff", ID, "v1.0.0"]])
 def test_json_is_json_and_nothing_else(repository: str, command: list[str]) -> None:
     done = hf_mbdc(*command, "--repository", repository, "--json")

@@ -33,7 +33,9 @@ h3 { font-size: 1rem; margin: 1.5rem 0 .25rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid var(--line); padding: .35rem .6rem; text-align: left; vertical-align: top; }
-thead th { background: var(--head); } td.number { text-align: right; font-variant-numeric: tabular-nums; }
+thead th { background: var(--head); overflow-wrap: normal; }
+tbody th { min-width: 4rem; } .scroll + .scroll, .loud + .loud { margin-top: .75rem; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.cell { font-family: ui-monospace, monospace; font-size: .875rem; width: 42%; white-space: pre-wrap; }
 .soft { color: var(--soft); }
 .loud { border: 2px solid var(--loud); background: var(--loud-page); padding: .75rem 1rem; border-radius: .375rem; }
