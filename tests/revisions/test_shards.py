@@ -197,6 +197,13 @@ def test_an_edited_row_in_its_old_place_is_no_live_one(tmp_path: Path, edited: s
     assert "".join(files[DELTA.format(1)]["id"]) == "abcdefgh".removeprefix(flags)
 
 
+def test_rows_in_quite_another_order_leave_no_dead_ones(tmp_path: Path) -> None:
+    write(tmp_path / "1", make(*"abcdefgh"), deletes="live")
+    files = write(tmp_path / "2", make(*"bafedchg"), tmp_path / "1", "live")
+    assert ids(files) == {BASE: "bafedchg"}
+    assert files[BASE][LIVE] == [True] * 8
+
+
 def test_many_delta_shards_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "MAX_DELTAS", 2)
     write(tmp_path / "0", make(*"abcd"))
