@@ -141,6 +141,7 @@ def diff(
     Only what differs in the files of the two revisions is decoded; `hf-mbdc verify` checks the files themselves.
     """
     from hf_mbdc.progress import without_bars_of_datasets
+    from hf_mbdc.revisions.diff import Diff
     from hf_mbdc.revisions.diff import diff as compare
     from hf_mbdc.revisions.repository import open_repository
 
@@ -149,7 +150,12 @@ def diff(
         before, after = (opened.snapshot(repo_id, opened.resolve(repo_id, revision)) for revision in (old, new))
         changes = compare(before, after, key=key or "id")
     if html is not None:
-        html.write_text(changes.to_html(f"{repo_id} {old} → {new}"), encoding="utf-8")
+        from hf_mbdc.history import versions
+        from hf_mbdc.revisions.masking import mask
+
+        named = {column for item in versions(repo_id, opened) for column in item.sensitive}
+        page = Diff.from_dict(mask(changes.to_dict(), named)) if named else changes
+        html.write_text(page.to_html(f"{repo_id} {old} → {new}"), encoding="utf-8")
     if as_json:
         _print_json(changes.to_dict())
         return
@@ -217,6 +223,9 @@ def publish(
     version: Annotated[str | None, typer.Option(help="At least the version that follows from what changed.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Merge with what others published since the parent.")] = False,
     deletes: Annotated[Deletes | None, DELETES] = None,
+    sensitive: Annotated[
+        list[str] | None, typer.Option(help="A column whose values no published example shows; may be repeated.")
+    ] = None,
     repository: Repository = "./repo",
     as_json: Json = False,
 ) -> None:
@@ -235,6 +244,7 @@ def publish(
             version=version,
             merge=merge,
             deletes=deletes,
+            sensitive=sensitive or (),
             dry_run=dry_run,
         )
     _show_publication(record, as_json, dry_run=dry_run)

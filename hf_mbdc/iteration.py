@@ -187,7 +187,14 @@ def _start(bench: Workbench) -> tuple[Iteration, DatasetDict]:
             head=head[:12],
             mend="Publishing them would drop what later versions changed: name another repo_id, or a dataset.revision.",
         )
-    first = draft(dataset, plan.repo_id, bench.repository, message=plan.iterations[0].message, rejected=rejected)
+    first = draft(
+        dataset,
+        plan.repo_id,
+        bench.repository,
+        message=plan.iterations[0].message,
+        rejected=rejected,
+        sensitive=plan.sensitive,
+    )
     return _publish_baseline(bench, first, steps), dataset
 
 
@@ -298,7 +305,14 @@ def _iterate(
     if known is not None and (not known.decision.refused or _measured_alike(bench, known)):
         _say(bench, f"These rows are known: {known.version}, {known.decision.verdict}; nothing was trained")
         return known, candidate
-    drafted = draft(candidate, bench.recipe.repo_id, bench.repository, message=item.message, parent=parent.sha)
+    drafted = draft(
+        candidate,
+        bench.recipe.repo_id,
+        bench.repository,
+        message=item.message,
+        parent=parent.sha,
+        sensitive=bench.recipe.sensitive,
+    )
     return _weigh_and_publish(bench, drafted, steps, parent, dataset), candidate
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +68,7 @@ def publish(
     version: str | None = None,
     merge: bool = False,
     deletes: Deletes | None = None,
+    sensitive: Sequence[str] = (),
     dry_run: bool = False,
 ) -> Iteration:
     """Publishes a dataset as the next revision of a repository; the same content again changes nothing.
@@ -89,6 +91,8 @@ def publish(
         deletes: what becomes of rows and texts that go. "hard": the new files do not hold them. "lazy": no reader sees
             them, but texts may stay in the files, unread, until `compact`. "live": rows stay as dead ones that the card
             filters out, and edited rows move to the end. Default: as the parent, at first "hard".
+        sensitive: columns whose values no example of the card, the manifest or a page shows, beside those that an
+            earlier version named. The data itself holds them, and so does what was published before.
         dry_run: publish nothing; the record is that of the revision that would come, without `sha`, and its
             `cost.bytes` are exactly the new bytes that publishing would send.
 
@@ -124,6 +128,7 @@ def publish(
             version=version,
             merge=merge,
             deletes=deletes,
+            sensitive=sensitive,
         )
         if dry_run:
             return preview(drafted, opened)
@@ -150,6 +155,7 @@ def draft(
     version: str | None = None,
     merge: bool = False,
     deletes: Deletes | None = None,
+    sensitive: Sequence[str] = (),
     anew: bool = False,
 ) -> Draft:
     """Everything that `publish` would commit, without committing: diff, version, content hash, record.
@@ -160,10 +166,12 @@ def draft(
     from hf_mbdc.revisions.card import split_card
     from hf_mbdc.revisions.diff import diff
     from hf_mbdc.revisions.live import arrange, choose_deletes
+    from hf_mbdc.revisions.masking import check_sensitive
     from hf_mbdc.revisions.version import raise_version
 
     splits = _as_splits(dataset)
     _check_text(message)
+    sensitive = check_sensitive(sensitive, splits)
     head = repository.head(repo_id)
     base = base_of(repo_id, parent, head, repository)
     deletes = choose_deletes(deletes, None if head is None else repository.snapshot(repo_id, head))
@@ -185,7 +193,7 @@ def draft(
     if deletes == "live":
         splits = arrange(splits, before.rows if before else None)
     changes = diff(before.rows, splits) if before and before.rows is not None else None
-    record = _record(splits, repo_id, message, before, changes, rejected)
+    record = _record(splits, repo_id, message, before, changes, rejected, sensitive)
     known = _find_known(record, before, rejected, version, repository)
     if version is not None and known is None:
         taken = {*repository.tags(repo_id), *(item.version for item in versions(repo_id, repository))}
@@ -245,10 +253,14 @@ def _record(
     before: Side | None,
     changes: Diff | None,
     rejected: Dataset | None,
+    sensitive: Sequence[str],
 ) -> Iteration:
     from hf_mbdc.approaches import find_approaches
     from hf_mbdc.revisions.content_hash import combine_hashes, content_hash
+    from hf_mbdc.revisions.masking import mask
 
+    named_before = before.manifest.sensitive if before and before.manifest else ()
+    masked = tuple(sorted({*named_before, *sensitive}))
     hashes = {name: content_hash(rows) for name, rows in splits.items()}
     parent = before.parent if before else None
     return Iteration(
@@ -259,7 +271,8 @@ def _record(
         splits={name: SplitRecord(len(rows), hashes[name], _documents(rows)) for name, rows in splits.items()},
         decision=Decision("unmeasured", "Published by hand; the target model was not trained on it."),
         parent=parent,
-        diff=changes.to_dict() if changes else {},
+        diff=mask(changes.to_dict(), masked) if changes else {},
+        sensitive=masked,
         approach=find_approaches(next(iter(splits.values())).features),
         environment=environment(),
         rejected=count_reasons(rejected),
@@ -277,6 +290,8 @@ def _find_known(
         return None
     newest = next(iter(versions(record.repo_id, repository)), None)
     if newest is None or newest.content_hash != record.content_hash or version not in (None, newest.version):
+        return None
+    if newest.sensitive != record.sensitive:  # the card is to mask more
         return None
     return newest
 

@@ -105,8 +105,26 @@ class IterationRecipe:
 
 
 @dataclass(frozen=True)
+class PricesRecipe:
+    """What a unit of work costs, in `currency`: by these the card tells money beside seconds and tokens."""
+
+    cpu_hour: float = 0.0
+    gpu_hour: float = 0.0
+    million_tokens: float = 0.0
+    currency: str = "EUR"
+
+    def __post_init__(self) -> None:
+        for name in ("cpu_hour", "gpu_hour", "million_tokens"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise RecipeError("A price is not 0 or more", key=name, value=getattr(self, name))
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """A whole recipe, checked. `repository` is a folder, or `hub` for the Hub of HF_ENDPOINT and HF_TOKEN."""
+    """A whole recipe, checked. `repository` is a folder, or `hub` for the Hub of HF_ENDPOINT and HF_TOKEN.
+
+    `sensitive` names columns whose values no published example shows.
+    """
 
     repo_id: str
     dataset: DatasetRecipe
@@ -115,6 +133,8 @@ class Recipe:
     target: TargetRecipe = TargetRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
     repository: str = "./repo"
+    prices: PricesRecipe | None = None
+    sensitive: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.dataset.name is None) == (self.dataset.revision is None):
@@ -124,6 +144,9 @@ class Recipe:
             raise RecipeError("A revision is not read from files", key="dataset.data_dir", mend="Leave it out.")
         if not self.iterations:
             raise RecipeError("A recipe has at least one iteration", key="iterations", mend="Add one with a message.")
+        if self.evaluation.slice_by in self.sensitive:
+            mend = "The parts are named by the values of this column: slice by another one."
+            raise RecipeError("A sensitive column names the parts", key="evaluation.slice_by", mend=mend)
         for number, item in enumerate(self.iterations):
             baseline = number == 0 and self.dataset.name is not None
             if bool(item.steps) == baseline:
@@ -171,7 +194,7 @@ def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
     data["dataset"]["options"] = {name: _pathless(value) for name, value in options.items() if name != "token"}
     data["dataset"]["name"] = _pathless(data["dataset"]["name"])
     data["target"]["model"] = _pathless(data["target"]["model"])
-    return data
+    return {name: value for name, value in data.items() if value or name not in ("prices", "sensitive")}
 
 
 def _pathless(value: Any) -> Any:

@@ -35,6 +35,7 @@ class Cost:
     model_calls: int = 0
     tokens: int = 0
     bytes: int = 0
+    gpu_seconds: float = 0.0  # as long as a GPU was held
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in dataclasses.fields(Cost)))
@@ -144,6 +145,7 @@ class Iteration:
     rejected: dict[str, int] = field(default_factory=dict)  # reason → rows under rejected/, inherited ones included
     restores: ParentRecord | None = None  # of a rollback: the revision whose content is back
     merged_from: ParentRecord | None = None  # where the change was made, when it was merged onto a newer parent
+    sensitive: tuple[str, ...] = ()  # columns whose values no example shows; a later version cannot drop one
     layout: dict[str, Any] = field(default_factory=dict)  # deletes, dead_rows, unused_values, deltas of the data files
     created_at: str = ""  # ISO 8601, UTC
     format: int = FORMAT
