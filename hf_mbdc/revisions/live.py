@@ -133,8 +133,8 @@ def is_overwritten(snapshot: Path) -> bool:
 
     paths = list(snapshot.glob("data/*.parquet"))
     live = [path for path in paths if (mark := read_mark(path)) is not None and mark.deletes == "live"]
-    marked = live or any(LIVE in pq.read_schema(path).names for path in paths) or _was_live(snapshot)
-    return bool(marked) and not (len(live) == len(paths) and _filters(snapshot))
+    marked = any(LIVE in pq.read_schema(path).names for path in paths) or _was_live(snapshot)
+    return marked and not (len(live) == len(paths) and _filters(snapshot))
 
 
 def _was_live(snapshot: Path) -> bool:
