@@ -7,6 +7,7 @@ anything is sent again the head is read, and a commit that stands on our parent 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 
 from huggingface_hub import HfApi, RepoFile, constants, get_cached_repo_tree
 from huggingface_hub.errors import CachedRepoTreeNotFoundError, RemoteEntryNotFoundError, RevisionNotFoundError
-from huggingface_hub.utils import build_hf_headers, get_session, is_xet_available
+from huggingface_hub.utils import build_hf_headers, get_session
 
 from hf_mbdc import __version__
 from hf_mbdc.errors import IntegrityError, RepositoryError
@@ -223,7 +224,8 @@ class HubRepository:
 
     def keeps_chunks(self, repo_id: str) -> bool:
         """Whether large files are sent as chunks, of which only new ones are uploaded (Xet), and not whole."""
-        return is_xet_available() and not self._lacks_xet(repo_id)
+        has_client = importlib.util.find_spec("hf_xet") is not None and not constants.HF_HUB_DISABLE_XET
+        return has_client and not self._lacks_xet(repo_id)
 
     @cached_property
     def _api(self) -> HfApi:
