@@ -16,7 +16,7 @@ from hf_mbdc.revisions.diff_parquet import compare_files
 from hf_mbdc.revisions.diff_rows import RowChanges, compare_rows
 from hf_mbdc.revisions.keys import Key
 from hf_mbdc.revisions.parquet_rows import ParquetRows, Side
-from hf_mbdc.revisions.rows import Rows
+from hf_mbdc.revisions.rows import Rows, rows_of
 
 IN_MEMORY = 500_000_000  # bytes of decoded row groups up to which they are kept in memory
 BATCH = 1000  # rows of a stream written at once
@@ -131,7 +131,7 @@ def decoded(rows: ParquetRows, groups: Sequence[int]) -> Rows:
     if size > IN_MEMORY:
         return _spilled(tables, rows.features)
     table = pa.concat_tables([rows.schema.empty_table(), *tables])
-    return Rows(Dataset(table.replace_schema_metadata(rows.features.arrow_schema.metadata)))
+    return rows_of(table.replace_schema_metadata(rows.features.arrow_schema.metadata))
 
 
 def _as_rows(side: Side) -> Rows:
@@ -140,12 +140,6 @@ def _as_rows(side: Side) -> Rows:
 
 def _batches(stream: IterableDataset) -> Iterator[pa.Table]:
     return iter(stream.with_format("arrow").iter(batch_size=BATCH))
-
-
-class _SpilledRows(Rows):
-    """Rows in a temporary file; the folder goes with them."""
-
-    folder: tempfile.TemporaryDirectory[str]
 
 
 def _spilled(tables: Iterable[pa.Table], features: Features | None) -> Rows:
@@ -161,8 +155,8 @@ def _spilled(tables: Iterable[pa.Table], features: Features | None) -> Rows:
         writer = writer or pa.ipc.new_stream(file, schema or pa.schema([]))
         writer.close()
     with pa.memory_map(str(path)) as source:
-        rows = _SpilledRows(Dataset(pa.ipc.open_stream(source).read_all()))
-    rows.folder = folder
+        rows = rows_of(pa.ipc.open_stream(source).read_all())
+    rows.keeps = folder  # which goes with the rows
     return rows
 
 

@@ -63,6 +63,7 @@ class Rows:
         mapping = dataset._indices
         self.positions = None if mapping is None else mapping.column(0).to_numpy()
         self.count = len(dataset)
+        self.keeps: object = None  # what has to live as long as the rows
         self.block_rows = self._block_rows(table)
 
     def _block_rows(self, table: pa.Table) -> int:
@@ -137,7 +138,13 @@ class Rows:
 
 def nothing_like(features: Features) -> Rows:
     """No rows, of these columns."""
-    return Rows(Dataset(features.arrow_schema.empty_table()))
+    return rows_of(features.arrow_schema.empty_table())
+
+
+def rows_of(table: pa.Table) -> Rows:
+    """The rows of a table, in the order they have there."""
+    # A name of its own spares the fingerprint, which datasets makes by reading and copying the whole table.
+    return Rows(Dataset(table, fingerprint="hf_mbdc-rows"))
 
 
 def holds_files(feature: Any) -> bool:

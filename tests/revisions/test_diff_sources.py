@@ -253,7 +253,7 @@ def test_streams_and_large_files_go_by_a_temporary_file(tmp_path: Path, monkeypa
     assert diff(old, path) == expected
     found = diff(stream(old), path)
     assert found.changes().to_list() == expected.changes().to_list()
-    folders = [rows.folder.name for rows in (found._rows["train"].old, found._rows["train"].new)]
+    folders = [rows.keeps.name for rows in (found._rows["train"].old, found._rows["train"].new)]
     assert all(Path(folder).is_dir() for folder in folders)
     del found
     assert not any(Path(folder).exists() for folder in folders)
