@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from hf_mbdc.transforms.boxes import box_problem, line_boxes, page_problem, word_offsets, word_range
+from hf_mbdc.transforms.boxes import box_problem, line_boxes, page_of, page_problem, word_offsets, word_range
 from hf_mbdc.transforms.choose import margin
 from hf_mbdc.transforms.choose_text import ChoiceText
 from hf_mbdc.transforms.locate import SearchText, match_score
@@ -77,14 +77,13 @@ def annotation(
     matched = document.context[start:end] if chosen >= 0 else ""
     score = max((match_score(matched, answer) for answer in answers), default=0.0) if chosen >= 0 else NAN
     found, missed = "exact" if score == 1.0 else "fuzzy", "absent" if answers else "unanswerable"
-    page = (document.pages[first] if document.pages else 0) if first >= 0 else -1
     return {
         "answer_start": start,
         "answer_end": end,
         "word_start": first,
         "word_end": last,
         "answer_boxes": line_boxes(document.boxes, document.offsets, document.context, first, last, document.pages),
-        "answer_page": page,
+        "answer_page": page_of(document.pages, first),
         "matched_text": matched,
         "match_score": single(score),
         "n_occurrences": len(candidates),

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from hf_mbdc.errors import DataError
+from hf_mbdc.transforms.boxes import word_offsets
 
 READS = ("id", "question", "context", "words", "boxes")
 LABELS = ("answers", "answer_start", "answer_end")
@@ -126,6 +127,8 @@ def _encode_row(
     missing = [name for name in READS if name not in row]
     if missing:
         raise DataError(f"The columns {missing} are missing", mend="Load the data with hf_mbdc.load_dataset.")
+    if null := next((name for name in READS[:-1] if row[name] is None), None):
+        raise DataError("A value is missing (null)", id=row["id"], column=null, mend="Leave the row out.")
     boxes = _read_boxes(row)
     key = row["context"], boxes.tobytes()
     if key not in documents:
@@ -176,7 +179,7 @@ def _label(row: Mapping[str, Any], windows: list[Window], longest: int) -> tuple
     nothing = np.zeros((0, 3), dtype=np.int64)
     if any(row.get(name) is None for name in LABELS):
         return False, nothing, "no label"
-    if not row["answers"]:
+    if not any(answer and answer.strip() for answer in row["answers"]):  # as ExtractiveQA: blank answers are none
         return True, np.array([(w, 0, 0) for w in range(len(windows))], dtype=np.int64), None
     if row["answer_start"] < 0:
         return False, nothing, "absent"
@@ -191,21 +194,12 @@ def word_ranges(context: str, words: Sequence[str], row_id: str | None = None) -
         >>> word_ranges("TOTAL 9.00\\nTHANK YOU", ["TOTAL", "9.00", "THANK", "YOU"]).tolist()
         [[0, 5], [6, 10], [11, 16], [17, 20]]
     """
-    ranges = np.empty((len(words), 2), dtype=np.int64)
-    end = 0
-    for index, word in enumerate(words):
-        start = context.find(word, end)
-        if start < 0:
-            raise DataError(
-                "A word is not in the context behind the word before it",
-                id=row_id,
-                word=word,
-                index=index,
-                mend="`context` must be the `words` joined by spaces and line breaks.",
-            )
-        end = start + len(word)
-        ranges[index] = start, end
-    return ranges
+    try:
+        offsets = word_offsets(words, context)
+    except ValueError as problem:
+        mend = "`context` must be the `words` joined by spaces and line breaks."
+        raise DataError(f"Words and context differ: {problem}", id=row_id, mend=mend) from problem
+    return np.array(offsets, dtype=np.int64).reshape(-1, 2)
 
 
 def make_windows(
@@ -246,20 +240,49 @@ def locate_spans(windows: Sequence[Window], spans: Sequence[tuple[int, int]], ma
     if not len(spans):
         return found
     starts, ends = np.asarray(spans, dtype=np.int64).T
-    # A tokenizer may drop characters (controls, joiners): the last of the document would belong to no window.
-    ends = np.minimum(ends, max(int(window.offsets[:, 1].max()) for window in windows))
+    ends = np.minimum(ends, _document_end(windows))
     for w, window in enumerate(windows):
-        positions = np.flatnonzero(window.offsets[:, 0] >= 0)
-        if not len(positions):
-            continue
-        offsets = window.offsets[positions]
-        first, last = _held_by(offsets, starts, ends)
-        inside = (first <= last) & (last - first < max_answer_tokens)
-        inside &= (starts >= offsets[0, 0]) & (ends <= offsets[-1, 1])
-        owned = window.starts[positions[np.minimum(first, len(positions) - 1)]]
-        take = inside & owned & (found[:, 0] < 0)
-        found[take] = np.stack([np.full(take.sum(), w), positions[first[take]], positions[last[take]]], axis=1)
+        first, last = _held_whole(window, starts, ends, max_answer_tokens)
+        take = window.starts[first] & (found[:, 0] < 0)
+        found[take] = np.stack([np.full(take.sum(), w), first[take], last[take]], axis=1)
     return found
+
+
+def locate_in_each(windows: Sequence[Window], span: tuple[int, int], max_answer_tokens: int) -> np.ndarray:
+    """(windows, 2) first and last token of a span of characters in every window that holds all of it.
+
+    Whichever window owns it; 0, the null token, in the others. Tokens as in `locate_spans`.
+
+    Args:
+        windows: all of the document; the last one tells where its end is.
+
+    Example:
+        >>> halves = [np.array([[-1, -1], [0, 3], [4, 8]]), np.array([[-1, -1], [4, 8], [9, 12]])]
+        >>> locate_in_each([Window({}, half, half[:, 0] >= 0) for half in halves], (4, 12), 4).tolist()
+        [[0, 0], [1, 2]]
+    """
+    start, end = np.array([span[0]]), np.array([min(span[1], _document_end(windows))])
+    places = [_held_whole(window, start, end, max_answer_tokens) for window in windows]
+    return np.array(places, dtype=np.int64).reshape(-1, 2)
+
+
+def _document_end(windows: Sequence[Window]) -> int:
+    """A tokenizer may drop characters (controls, joiners): the last of the document would belong to no window."""
+    return max(int(window.offsets[:, 1].max()) for window in windows)
+
+
+def _held_whole(
+    window: Window, starts: np.ndarray, ends: np.ndarray, max_answer_tokens: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """First and last token of each span; 0 where the window does not hold all of it, or it has too many tokens."""
+    positions = np.flatnonzero(window.offsets[:, 0] >= 0)
+    if not len(positions):
+        return np.zeros(len(starts), dtype=np.int64), np.zeros(len(starts), dtype=np.int64)
+    offsets = window.offsets[positions]
+    first, last = _held_by(offsets, starts, ends)
+    inside = (first <= last) & (last - first < max_answer_tokens)
+    inside &= (starts >= offsets[0, 0]) & (ends <= offsets[-1, 1])
+    return np.where(inside, positions[first * inside], 0), np.where(inside, positions[last * inside], 0)
 
 
 def _held_by(offsets: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,6 @@ normalised over all windows of a row, see `hf_mbdc.targets.objective`.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from hf_mbdc.errors import DataError
+from hf_mbdc.errors import DataError, TrainingError
 from hf_mbdc.targets.batches import collate
 from hf_mbdc.targets.checkpoint import CheckpointEncoder
 from hf_mbdc.targets.decoding import Prediction, decode
-from hf_mbdc.targets.encoding import EncodedRow, Window, encode_rows, locate_spans
+from hf_mbdc.targets.encoding import LABELS, READS, EncodedRow, Window, encode_rows, locate_in_each
 from hf_mbdc.targets.objective import span_scores
 from hf_mbdc.targets.places import answer_places
 
@@ -59,18 +58,17 @@ def features_for_training(
         DataError: a column is missing, or a document is unsound.
         TrainingError: the tokenizer gives no offsets, cannot pad, or does not begin with CLS.
     """
-    encoder = CheckpointEncoder(tokenizer, max_length=max_length, boxes=boxes)
-    encoded = encode_rows(_rows(batch), encoder)
+    encoder = _encoder(tokenizer, max_length, boxes)
+    encoded = encode_rows(_rows(batch, *LABELS), encoder)
     _report(encoded)
     features = _empty(encoder, "start_positions", "end_positions")
     for row, start, end in zip(encoded, batch["answer_start"], batch["answer_end"], strict=True):
         if row.left_out is None:
-            for window in row.windows:
-                place = [0, 0]
-                if not row.unanswerable:
-                    held = locate_spans([_owning_all(window)], [(start, end)], encoder.max_answer_tokens)[0]
-                    place = [max(0, int(position)) for position in held[1:]]
-                _append(features, window, start_positions=place[0], end_positions=place[1])
+            # Cross entropy scores each window alone, so that a window with the whole answer has it, whoever owns it.
+            span = (-1, -1) if row.unanswerable else (start, end)
+            places = locate_in_each(row.windows, span, encoder.max_answer_tokens).tolist()
+            for window, (first, last) in zip(row.windows, places, strict=True):
+                _append(features, window, start_positions=first, end_positions=last)
     return _padded(features, encoder) if boxes else features
 
 
@@ -83,9 +81,9 @@ def features_for_prediction(
         The model's inputs, and for `decode_predictions` the row's id (`row_id`), the characters of each token
         (`offsets`, −1 outside the document) and whether a span may start at it in this window (`starts`).
     """
-    encoder = CheckpointEncoder(tokenizer, max_length=max_length, boxes=boxes)
+    encoder = _encoder(tokenizer, max_length, boxes)
     features = _empty(encoder, *PREDICTION)
-    for row in encode_rows([{**row, "candidates": []} for row in _rows(batch)], encoder):
+    for row in encode_rows(_rows(batch), encoder):
         for window in row.windows:
             _append(features, window, row_id=row.id, offsets=window.offsets.tolist(), starts=window.starts.tolist())
     return _padded(features, encoder) if boxes else features
@@ -99,16 +97,17 @@ def decode_predictions(
     Args:
         features: of `features_for_prediction`, in the order in which they were predicted.
         logits: start and end logits, each (features, tokens), padded or not.
-        rows: the rows that the features were made of, with `id, context, words, boxes`, in the same order.
+        rows: the rows that the features were made of, with `id, context, words, boxes` (and `pages`), in the same
+            order.
         max_answer_tokens: the longest span.
 
     Returns:
         One row per row: `id`, `prediction` (text of `context`, "" for no answer), `start`, `end` (characters, −1),
         `score` and `null_score` (log-probabilities, normalised over all windows), `word_start`, `word_end`,
-        `answer_boxes`.
+        `answer_boxes`, `answer_page`.
 
     Raises:
-        DataError: features and logits, or features and rows, are not of the same number or order.
+        DataError: features and logits, or features and rows, are not of the same number or order; logits are NaN.
     """
     from datasets import Dataset
 
@@ -119,13 +118,16 @@ def decode_predictions(
             mend="Predict the dataset of features_for_prediction whole and in its order.",
         )
     table = features.with_format(None).select_columns(list(PREDICTION))
-    wanted = rows.with_format(None).select_columns(["id", "context", "words", "boxes"])
+    names = ["id", "context", "words", "boxes", *(["pages"] if "pages" in rows.column_names else [])]
+    wanted = rows.with_format(None).select_columns(names)
     predictions, ids = _decode_all(table, start, end, max_answer_tokens)
     batch = wanted[:]
     if ids != list(batch["id"]):
         raise DataError(
             "The features are not of these rows", mend="Give the rows that features_for_prediction got, in their order."
         )
+    if broken := next((row_id for row_id, p in zip(ids, predictions, strict=True) if p.score != p.score), None):
+        raise DataError("The logits are not numbers: the training diverged", id=broken, mend="Lower the learning rate.")
     spans = [(p.start, p.end) for p in predictions]
     texts = [c[max(0, s) : max(0, e)] for c, (s, e) in zip(batch["context"], spans, strict=True)]
     columns = {"id": ids, "prediction": texts, "start": [s for s, _ in spans], "end": [e for _, e in spans]}
@@ -138,7 +140,9 @@ def _features() -> Any:
 
     number, real, text = Value("int32"), Value("float64"), Value("string")
     kinds = {"id": text, "prediction": text, "start": number, "end": number, "score": real, "null_score": real}
-    return Features({**kinds, "word_start": number, "word_end": number, "answer_boxes": List(List(number))})
+    return Features(
+        {**kinds, "word_start": number, "word_end": number, "answer_boxes": List(List(number)), "answer_page": number}
+    )
 
 
 def _decode_all(
@@ -167,8 +171,25 @@ def _decode_all(
     return predictions, [ids[first] for first in firsts]
 
 
-def _rows(batch: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    return (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
+def _encoder(tokenizer: Any, max_length: int, boxes: bool) -> CheckpointEncoder:
+    if tokenizer.padding_side != "right":  # a collator that pads on the left moves the tokens that positions count
+        mend = "Set tokenizer.padding_side = 'right'."
+        raise TrainingError("The tokenizer pads on the left", model=tokenizer.name_or_path, mend=mend)
+    return CheckpointEncoder(tokenizer, max_length=max_length, boxes=boxes)
+
+
+def _rows(batch: Mapping[str, Sequence[Any]], *more: str) -> Iterator[dict[str, Any]]:
+    """The columns that are read, and no others: an image would be decoded."""
+    if missing := [name for name in (*READS, *more) if name not in batch]:
+        raise DataError(
+            f"The columns {missing} are missing", mend="Load with hf_mbdc.load_dataset, annotate with hf_mbdc.annotate."
+        )
+    columns = {name: batch[name] for name in (*READS, *more)}
+    for name, values in columns.items():
+        if not isinstance(values, Sequence):
+            what = f"The rows are formatted: a column is a {type(values).__name__}"
+            raise DataError(what, column=name, mend="Map over ds.with_format(None).")
+    return (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
 
 
 def _report(encoded: Sequence[EncodedRow]) -> None:
@@ -179,11 +200,6 @@ def _report(encoded: Sequence[EncodedRow]) -> None:
         logger.warning("%d of %d rows give no training feature: %s", left_out.total(), len(encoded), reasons)
     if widened:
         logger.warning("%d of %d answers begin or end inside a token: the whole token is taken", widened, len(encoded))
-
-
-def _owning_all(window: Window) -> Window:
-    """Cross entropy scores each window alone, so that a window with the whole answer has it, whoever else does."""
-    return dataclasses.replace(window, starts=window.offsets[:, 0] >= 0)
 
 
 def _empty(encoder: CheckpointEncoder, *more: str) -> dict[str, list[Any]]:

@@ -91,6 +91,16 @@ def page_problem(words: Sequence[str], pages: Sequence[int | None] | None) -> st
     return None if number is None else f"word {number} has no page (0, 1, …): {pages[number]}"
 
 
+def page_of(pages: Sequence[int] | None, word: int) -> int:
+    """The page of a word, from 0; without pages all are on the first one. −1 for the word −1, which is none.
+
+    Example:
+        >>> page_of([0, 0, 1], 2)
+        1
+    """
+    return -1 if word < 0 else pages[word] if pages else 0
+
+
 def line_boxes(
     boxes: Sequence[Box],
     offsets: Sequence[tuple[int, int]],

@@ -115,7 +115,7 @@ def test_a_text_only_row_and_an_empty_document() -> None:
         ({"boxes": [[0, 0, 1, 1]]}, r"5 words have 1 boxes \(id '1-total'\)"),
         ({"boxes": [[0, 0, 40, 1001]] * 5}, r"A box is outside the page \(id '1-total'\). Scale x by the page's width"),
         ({"boxes": [[-1, 0, 40, 10]] * 5}, "A box is outside the page"),
-        ({"words": ["SHOP", "TOTAL", "9.99", "CASH", "10.00"]}, "A word is not in the context .*'9.99'"),
+        ({"words": ["SHOP", "TOTAL", "9.99", "CASH", "10.00"]}, "Words and context differ: word 2 .*'9.99'"),
     ],
 )
 def test_rows_that_contradict_themselves(change: dict[str, Any], message: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets import Dataset
+from datasets import Dataset, Features, Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -156,3 +156,57 @@ def test_tokenizers_that_cannot_be_used_are_refused() -> None:
     plain.pad_token = None
     with pytest.raises(TrainingError, match="does not pad, or begin with a"):
         features_for_training({"id": []}, plain)
+
+
+@pytest.mark.parametrize("before", range(30, 60, 3))
+def test_a_window_that_cuts_the_answer_off_names_the_first_token(before: int) -> None:
+    words = ["SHOP"] * before + ["CASH"] * 9 + ["SHOP"] * 60
+    label = {"answers": ["x"], "answer_start": 5 * before, "answer_end": 5 * before + 44}
+    row = {"id": "a", "question": "Total?", "context": " ".join(words), "words": words, "boxes": [], **label}
+    features = features_for_training({name: [value] for name, value in row.items()}, tokenizer())
+    places = zip(features["input_ids"], features["start_positions"], features["end_positions"], strict=True)
+    assert {" ".join(WORDS[i] for i in ids[start : end + 1]) for ids, start, end in places} == {
+        "[CLS]",
+        " ".join(["cash"] * 9),
+    }
+
+
+def test_blank_answers_are_no_answers() -> None:
+    rows = annotate(Dataset.from_list([document("a", 0, [" "])], features=ExtractiveQA().reads), ExtractiveQA())
+    assert rows["match_status"][:] == ["unanswerable"]
+    assert features_for_training(rows[:], tokenizer())["start_positions"] == [0]
+
+
+def test_columns_that_are_not_read_are_not_decoded(rows: Dataset) -> None:
+    broken = rows.add_column("image", [{"bytes": b"no image", "path": None}] * len(rows), feature=Image())
+    assert len(mapped(broken, features_for_training)) == 5
+
+
+def test_what_would_give_wrong_positions_is_refused(rows: Dataset) -> None:
+    left = tokenizer()
+    left.padding_side = "left"
+    with pytest.raises(TrainingError, match="pads on the left"):
+        features_for_prediction(rows[:], left)
+    with pytest.raises(DataError, match=r"columns \[.answer_start.\] are missing"):
+        features_for_training(
+            {name: rows[name][:] for name in rows.column_names if name != "answer_start"}, tokenizer()
+        )
+    with pytest.raises(DataError, match="The rows are formatted"):
+        features_for_training(rows.with_format("numpy")[:], tokenizer())
+    with pytest.raises(DataError, match=r"missing \(null\)"):
+        features_for_prediction({**rows[:1], "question": [None]}, tokenizer())
+    features = mapped(rows, features_for_prediction)
+    start, end = logits_for(features, rows)
+    start[1] = np.nan
+    with pytest.raises(DataError, match="not numbers"):
+        decode_predictions(features, (start, end), rows)
+
+
+def test_answers_on_later_pages() -> None:
+    row = document("a", 0, ["RM9.00"]) | {"pages": [0, 0, 1], "context": "SHOP TOTAL RM9.00"}
+    rows = annotate(
+        Dataset.from_list([row], features=Features({**ExtractiveQA().reads, **ExtractiveQA().may_read})), ExtractiveQA()
+    )
+    features = mapped(rows, features_for_prediction)
+    answers = decode_predictions(features, logits_for(features, rows), rows)
+    assert answers["answer_page"][:] == rows["answer_page"][:] == [1]

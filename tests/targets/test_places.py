@@ -45,3 +45,13 @@ def test_they_are_those_of_the_approach(start: int, length: int) -> None:
     chosen = added["answer_start"][0], added["answer_end"][0]
     places = answer_places(batch, [chosen])
     assert all(places[name] == added[name] for name in places)
+
+
+def test_an_answer_over_two_pages_has_a_box_on_each() -> None:
+    batch = {"words": [["A", "B"]], "boxes": [[[0, 900, 50, 910], [60, 900, 99, 910]]], "context": ["A B"]}
+    assert answer_places({**batch, "pages": [[2, 3]]}, [(0, 3)]) == {
+        "word_start": [0],
+        "word_end": [1],
+        "answer_boxes": [[[0, 900, 50, 910], [60, 900, 99, 910]]],
+        "answer_page": [2],
+    }
