@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from datasets import Dataset
+from huggingface_hub import constants
 
 import hf_mbdc as mbdc
 from hf_mbdc.revisions.folder import FolderRepository
 from hf_mbdc.revisions.forecast import ChunkStore, forecast, keeps_chunks
+from hf_mbdc.revisions.hub import HubRepository
 from hf_mbdc.revisions.repository import Repository
 
 ID = "me/receipts"
@@ -70,3 +72,10 @@ def test_a_dry_run_of_what_is_there(repository: Repository) -> None:
     done = mbdc.publish(data, ID, message="one", repository=repository)
     assert mbdc.publish(data, ID, message="two", repository=repository, dry_run=True) == done
     assert not keeps_chunks(repository, ID)  # the loopback Hub has no Xet either
+
+
+def test_a_hub_with_xet_takes_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = HubRepository("https://huggingface.co")
+    assert not keeps_chunks(hub, ID)  # the tests switch Xet off
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    assert keeps_chunks(hub, ID)
