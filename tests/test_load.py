@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
 from huggingface_hub import constants
@@ -137,7 +138,7 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     mbdc.publish(splits("a"), ID, repository=tmp_path / "repo", message="first")
     path = next(FolderRepository(tmp_path / "repo").snapshot(ID, "main").glob("data/train*")).resolve()
     content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 1
+    content[pq.read_metadata(path).row_group(0).column(0).data_page_offset - 1] ^= 1  # the end of the dictionary of ids
     path.write_bytes(content)
     with pytest.raises(IntegrityError):
         mbdc.load(ID, repository=tmp_path / "repo")
