@@ -19,7 +19,7 @@ import yaml
 
 from hf_mbdc.errors import DataError
 from hf_mbdc.records import Iteration
-from hf_mbdc.revisions import about, plots, sections, wording
+from hf_mbdc.revisions import about, costs, dmops, notices, plots, sections, series, wording
 from hf_mbdc.revisions.escape import block, code, code_cell, prose, visible
 from hf_mbdc.revisions.sections import Markdown
 
@@ -57,7 +57,7 @@ def render_card(
     iteration = Iteration.from_json(iteration.to_json())  # so that the card follows from the manifest, order included
     before, after, data = split_card(existing_card) if existing_card else (_title(iteration), "\n", {})
     told = [*history, iteration]
-    trend = plots.trend_points(told) if _measured(told) >= 2 else []
+    trend = series.trend_points(told) if _measured(told) >= 2 else []
     part = f"{BEGIN}\n\n{_body(iteration, told, trend, configs)}\n{END}"
     files = {
         "README.md": f"---\n{_front_matter(iteration, data, configs)}---\n{before}{part}{after}".encode(),
@@ -197,7 +197,7 @@ def _title(iteration: Iteration) -> str:
 
 
 def _body(
-    iteration: Iteration, told: Sequence[Iteration], trend: Sequence[plots.TrendPoint], configs: Mapping[str, Any]
+    iteration: Iteration, told: Sequence[Iteration], trend: Sequence[series.TrendPoint], configs: Mapping[str, Any]
 ) -> str:
     metrics = [item.evidence.metric for item in told if item.evidence]
     lineage = [item for item in told if wording.published(item) or item is iteration]
@@ -205,6 +205,10 @@ def _body(
         "dataset_card.md.jinja",
         it=iteration,
         published=wording.published(iteration),
+        notices=_notices(iteration, told[:-1]),
+        series_line=Markdown(notices.series_line(iteration, told[:-1], code)),
+        all_series=_all_series(told),
+        cost_columns=costs.cost_columns([iteration]),
         columns=about.describe_columns(iteration, configs),
         diff=_real_diff(iteration),
         evidence=iteration.evidence,
@@ -220,7 +224,13 @@ def _body(
 
 def _changelog(told: Sequence[Iteration]) -> str:
     entries = [
-        _render("changelog_entry.md.jinja", it=item, published=wording.published(item)).strip() for item in told[::-1]
+        _render(
+            "changelog_entry.md.jinja",
+            it=item,
+            published=wording.published(item),
+            notices=_notices(item, told[:place]),
+        ).strip()
+        for place, item in reversed(list(enumerate(told)))
     ]
     return "\n\n".join([f"# Changelog of {code(told[-1].repo_id)}", "Newest first.", *entries]) + "\n"
 
@@ -253,6 +263,29 @@ def _only_markdown(value: Any) -> str:
 
 def _marked(function: Callable[..., str]) -> Callable[..., Markdown]:
     return lambda *args: Markdown(function(*args))
+
+
+def _notices(iteration: Iteration, before: Sequence[Iteration]) -> list[tuple[Markdown, Markdown]]:
+    return [(Markdown(what), Markdown(text)) for what, text in notices.notices(iteration, before, code)]
+
+
+def _all_series(told: Sequence[Iteration]) -> list[Markdown]:
+    """The series of every version, newest first; nothing where all are in one, or older than the record of it."""
+    found = [series.evaluation(item, told[:place]) for place, item in enumerate(told)]
+    names = [known[1] if known else None for known in found]
+    if len({name for name in names if name}) < 2:
+        return []
+    return [Markdown(code_cell(name) if name else wording.MISSING) for name in reversed(names)]
+
+
+def _cost_rows(iteration: Iteration, columns: Sequence[str]) -> list[tuple[Markdown, list[Markdown]]]:
+    rows = [(Markdown(code_cell(name) if name else costs.REST), cost) for name, cost in costs.costs(iteration)]
+    rows.append((Markdown("**total**"), iteration.cost))
+    cells = (costs.cost_cells(cost, columns, iteration) for _, cost in rows)
+    return [
+        (name, [Markdown(prose(cell, starts=False)) for cell in line])
+        for (name, _), line in zip(rows, cells, strict=True)
+    ]
 
 
 def _real_diff(iteration: Iteration) -> dict[str, Any]:
@@ -302,7 +335,7 @@ def _alt(iteration: Iteration) -> str:
     return prose(f"{metric} of {both} by slice, and the differences with their intervals")
 
 
-def _trend_alt(points: Sequence[plots.TrendPoint]) -> str:
+def _trend_alt(points: Sequence[series.TrendPoint]) -> str:
     return prose("score by version: " + ", ".join(f"{item.version} {wording.number(item.score)}" for item in points))
 
 
@@ -312,14 +345,16 @@ _TEXT_FILTERS: dict[str, Callable[..., str]] = {
     "change": lambda iteration: wording.change(iteration, code),
     "contents": about.contents,
     "code": code,
-    "cost_line": sections.cost_line,
-    "cost_per_row": sections.cost_per_row,
+    "cost_line": lambda iteration: prose(costs.cost_line(iteration)),
+    "cost_per_row": lambda iteration: prose(costs.cost_per_row(iteration)),
+    "cost_per_point": lambda iteration: costs.cost_per_point(iteration, code),
     "count": wording.count,
     "day": wording.day,
     "decision": lambda verdict: wording.DECISIONS[verdict],
     "effect": lambda iteration: wording.effect(iteration, code),
     "interval": wording.interval,
     "literal": _literal,
+    "missing_steps": dmops.missing,
     "models": sections.models,
     "name": lambda iteration: code(wording.name(iteration)),
     "name_cell": lambda iteration: code_cell(wording.name(iteration)),
@@ -347,7 +382,9 @@ _TEXT_FILTERS: dict[str, Callable[..., str]] = {
 _DATA_FILTERS: dict[str, Callable[..., Any]] = {
     "change_cells": sections.change_cells,
     "columns": sections.column_rows,
-    "costs": sections.costs,
+    "cost_rows": _cost_rows,
+    "dmops": lambda lineage: [(number, name, Markdown(how)) for number, name, how in dmops.dmops(lineage, code_cell)],
+    "origins": lambda iteration: [Markdown(line) for line in notices.origins(iteration, code)],
     "diff_splits": wording.all_splits,
     "examples": sections.examples,
     "limits": lambda iteration: [Markdown(line) for line in sections.known_limits(iteration, code)],

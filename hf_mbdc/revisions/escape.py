@@ -63,10 +63,11 @@ def code_cell(value: object, limit: int = 80) -> str:
     return code(text, limit).replace("|", "\\|")
 
 
-def prose(text: str, limit: int = 500) -> str:
+def prose(text: str, limit: int = 500, *, starts: bool = True) -> str:
     r"""Running text, for a paragraph, a list item or a table cell: one line without links or HTML.
 
-    The only markup that is kept is `code`, where no pipe or backslash is in it.
+    The only markup that is kept is `code`, where no pipe or backslash is in it. `starts`: it may begin a line, so that
+    no mark of a list may begin it.
 
     Example:
         >>> prose("[x](http://y) <b> a|b in `train`")
@@ -75,6 +76,8 @@ def prose(text: str, limit: int = 500) -> str:
     pieces = re.split(r"(`[^`|\\]+`)", visible(" ".join(text.split()), limit))
     escaped = [code(piece[1:-1]) if number % 2 else _escaped(piece) for number, piece in enumerate(pieces)]
     line = "".join(escaped)
+    if not starts:
+        return line
     return re.sub(r"^([-+=])|^(\d+)([.)])", lambda m: f"\\{m[1]}" if m[1] else f"{m[2]}\\{m[3]}", line)
 
 

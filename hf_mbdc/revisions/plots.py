@@ -11,12 +11,12 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hf_mbdc.records import Evidence, Iteration, SliceEvidence
+from hf_mbdc.records import Evidence, SliceEvidence
 from hf_mbdc.revisions import wording
 from hf_mbdc.revisions.escape import visible
+from hf_mbdc.revisions.series import TrendPoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,6 @@ NEW, LOSS, OLD, QUIET, INK = "#0072B2", "#D55E00", "#57606A", "#8A8F98", "#24292
 KINDS = {"gain": (NEW, ">", True), "loss": (LOSS, "<", False), "unclear": (QUIET, "o", True)}  # colour, marker, filled
 DPI = 150
 MOST_SLICES = 12  # the tables of the card have them all
-MOST_VERSIONS = 12
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -47,15 +46,6 @@ STYLE = {
     "axes.grid.axis": "x",
     "grid.color": "#EAEEF2",
 }
-
-
-@dataclass(frozen=True)
-class TrendPoint:
-    """A scored version; `refused` candidates are drawn beside the line."""
-
-    version: str
-    score: float
-    refused: bool = False
 
 
 def evidence_plot(evidence: Evidence, parent: str, candidate: str) -> bytes:
@@ -84,48 +74,19 @@ def evidence_plot(evidence: Evidence, parent: str, candidate: str) -> bytes:
         return _png(figure)
 
 
-def trend_points(iterations: Sequence[Iteration]) -> list[TrendPoint]:
-    """The scores of the last 12 versions measured like the newest one: same target, metric and evaluation rows.
-
-    A parent gets the score that the evidence of the next version gives it, so the baseline, which has scores but no
-    evidence, begins the trend.
-
-    Args:
-        iterations: oldest first.
-    """
-    measured = [(item, item.evidence) for item in iterations if item.evidence is not None]
-    if not measured:
-        return []
-    how, split = _measured_how(*measured[-1]), measured[-1][1].split
-    points: list[TrendPoint] = []
-    edited = False
-    for item in iterations:
-        found = item.evidence
-        if found is not None and _measured_how(item, found) == how:
-            points, edited = [] if edited else points, False
-            if item.parent and item.parent.version not in {point.version for point in points if not point.refused}:
-                points.append(TrendPoint(item.parent.version, found.parent))
-            points.append(TrendPoint(wording.name(item), found.candidate, refused=not wording.published(item)))
-        edited |= wording.published(item) and split in wording.changed_splits(item.diff)
-    return points[-MOST_VERSIONS:]
-
-
-def _measured_how(iteration: Iteration, found: Evidence) -> tuple[Any, ...]:
-    """What two measurements must share to be joined, but for edits of the rows, which the diffs tell.
-
-    Not the content hash of the evaluation split: it changes with the first step, which adds the columns of provenance
-    to every split, and they are no part of what is measured.
-    """
-    return found.metric, found.split, found.rows, found.clusters, iteration.approach.get("target")
-
-
 def trend_plot(points: Sequence[TrendPoint], metric: str, split: str) -> bytes:
-    """A PNG of the score of every version; accepted versions are joined, refused candidates stand beside the line."""
+    """A PNG of the score of every version; accepted versions are joined, refused candidates stand beside the line.
+
+    A bar is the interval of the difference from the parent, laid onto the parent's score.
+    """
     with _style():
         figure = _new_figure(8.0, 2.6)
         axes = figure.subplots()
         taken = [(place, point.score) for place, point in enumerate(points) if not point.refused]
         refused = [(place, point.score) for place, point in enumerate(points) if point.refused]
+        for place, point in enumerate(points):
+            if point.interval is not None and all(map(math.isfinite, point.interval)):
+                axes.vlines(place, *point.interval, color=QUIET if point.refused else NEW, linewidth=6, alpha=0.25)
         axes.plot(*zip(*taken, strict=True), color=NEW, marker="o", markersize=7, linewidth=1.8, label="published")
         if refused:
             shape: dict[str, Any] = {"facecolor": "white", "edgecolor": QUIET, "marker": "X", "s": 64, "zorder": 3}

@@ -5,14 +5,13 @@ Functions that return `Markdown` (or lists of it) have escaped every name and me
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from hf_mbdc.records import Cost, Iteration, StepRecord
+from hf_mbdc.records import Iteration, StepRecord, build
 from hf_mbdc.revisions import wording
-from hf_mbdc.revisions.escape import code, code_cell
+from hf_mbdc.revisions.escape import code, code_cell, visible
 from hf_mbdc.revisions.wording import Quote, count, listed, plural
 
 MOST_EXAMPLES = 8  # changed rows shown in a card
@@ -61,9 +60,18 @@ def reason_rows(diff: dict[str, Any]) -> list[tuple[str, str, int]]:
     return [(name, reason, rows) for name, split in splits for reason, rows in split.get("reasons", {}).items()]
 
 
-def column_rows(diff: dict[str, Any]) -> list[tuple[str, str, str, int]]:
-    """(split, column, kind of change, rows) for the columns in which a row changed."""
-    return [(split, name, column["kind"], column["changed"]) for split, name, column in _columns(diff)]
+def column_rows(diff: dict[str, Any]) -> list[tuple[str, str, str, int, str]]:
+    """(split, column, kind of change, rows, how they changed) for the columns in which a row changed."""
+    return [(split, name, item["kind"], item["changed"], column_fact(item)) for split, name, item in _columns(diff)]
+
+
+def column_fact(column: dict[str, Any]) -> str:
+    """How the cells of a column changed, as plain text: labels old → new, shift, similarity of texts, nulls."""
+    from hf_mbdc.revisions.diff import ColumnDiff
+    from hf_mbdc.revisions.diff_words import column_facts, label_fact
+
+    found = build(ColumnDiff, column)
+    return "; ".join([*([label_fact(found)] if found.labels else []), *column_facts(found)]) or wording.MISSING
 
 
 def examples(diff: dict[str, Any]) -> list[tuple[str, str, Markdown]]:
@@ -126,35 +134,6 @@ def step_counts(step: StepRecord) -> str:
     return ", ".join(parts) or "0 rows touched"
 
 
-def costs(iteration: Iteration) -> list[tuple[Markdown, Cost]]:
-    """(step, cost), and what the whole cost more than its steps: training, evaluation, storage."""
-    rows = [(Markdown(code_cell(step.name)), step.cost) for step in iteration.steps]
-    spent = sum((cost for _, cost in rows), Cost())
-    names = [field.name for field in dataclasses.fields(Cost)]
-    rest = Cost(**{name: max(0, getattr(iteration.cost, name) - getattr(spent, name)) for name in names})
-    return [*rows, (Markdown("training, evaluation, storage"), rest)] if rows and rest != Cost() else rows
-
-
-def cost_per_row(iteration: Iteration) -> str:
-    """The total divided by the changed and added rows; by all rows for the first version."""
-    rows = wording.rows_touched(iteration)
-    if iteration.parent is None:
-        rows = total_rows(iteration)
-    if not rows or dataclasses.replace(iteration.cost, bytes=0) == Cost():
-        return ""
-    what = "row" if iteration.parent is None else "changed or added row"
-    return f"Per {what} ({count(rows)}): {wording.per_row(iteration.cost, rows)}."
-
-
-def cost_line(iteration: Iteration) -> str:
-    """The whole cost as a phrase; its time is no stretch of the clock where jobs ran side by side."""
-    cost = iteration.cost
-    return (
-        f"{wording.seconds(cost.wall_seconds)} job time, {plural(cost.model_calls, 'model call')}, "
-        f"{plural(cost.tokens, 'token')}, {wording.size(cost.bytes)}"
-    )
-
-
 def pillars(lineage: Sequence[Iteration]) -> list[tuple[str, Markdown]]:
     """(pillar, what the data has of it), told from the published versions up to this one."""
     latest = lineage[-1]
@@ -209,6 +188,12 @@ def known_limits(iteration: Iteration, quote: Quote) -> list[str]:
         lines.append(f"The recipe alone does not make this version again: {listed(by_hand)} needed work by hand.")
     if number := wording.set_aside(iteration):
         lines.append(f"{_set_aside(number)} set aside, in no split.")
+    lines += _limits_of_layout(iteration, quote)
+    if iteration.sensitive:
+        names = listed(map(quote, iteration.sensitive))
+        lines.append(
+            f"Examples do not show the values of {names}; the rows have them, and earlier versions may show them."
+        )
     return lines or ["None that follows from the record."]
 
 
@@ -279,9 +264,27 @@ def _steps_of(lineage: Sequence[Iteration], pillar: str) -> str:
     return " ".join(told[-MOST_STEPS:])
 
 
+def _limits_of_layout(iteration: Iteration, quote: Quote) -> list[str]:
+    """What other readers of the files find there."""
+    layout, lines = iteration.layout, []
+    mend = f"`hf-mbdc compact {visible(iteration.repo_id, 100)}` removes them from the next version."
+    if layout.get("deletes") == "live" or layout.get("dead_rows"):
+        dead = plural(int(layout.get("dead_rows", 0)), "dead row")
+        lines.append(
+            f"Soft deletes: {dead} in the files, marked in {quote('mbdc_live')} and filtered out by this card. Readers "
+            f"that ignore the card see them, a stock push brings them back, and edited rows stand at the end. {mend}"
+        )
+    if values := int(layout.get("unused_values", 0)):
+        what = plural(values, "text")
+        lines.append(f"{what} of removed or edited cells may still stand in the files, where no row uses them. {mend}")
+    return lines
+
+
 def _limits_of_evidence(iteration: Iteration, quote: Quote) -> list[str]:
     found = iteration.evidence
     if found is None:
+        if iteration.restores is not None:
+            return [f"Not measured anew: scores are those of {quote(iteration.restores.version)}."]
         if iteration.decision.verdict == "baseline":
             return ["A first version has no parent to be compared with: its scores show no gain."]
         return ["No target model was trained on it: nothing shows that it is better than its parent, or worse."]

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hf_mbdc.records import Evidence, Iteration, SliceEvidence, StepRecord
-from hf_mbdc.revisions import sections, wording
+from hf_mbdc.revisions import costs, notices, sections, wording
 from hf_mbdc.revisions.escape import visible
 
 COLOURS = {"baseline": "cyan", "unmeasured": "dim", "accept": "green", "reject": "red", "inconclusive": "yellow"}
@@ -77,7 +77,7 @@ class _Annotated:
 
 def show_panel(iteration: Iteration) -> RenderableType:
     """All of one revision: what changed, why, by which step and model, at what cost, with what effect."""
-    parts: list[RenderableType] = [_headline(iteration), _facts(iteration)]
+    parts: list[RenderableType] = [_headline(iteration), *_notices(iteration), _facts(iteration)]
     if iteration.steps:
         parts += [Text(), *map(_step_line, iteration.steps), Text(), _steps(iteration)]
     parts += [Text(line) for line in _step_notes(iteration.steps)]
@@ -100,7 +100,7 @@ def run_summary(last: Iteration, history: Sequence[Iteration]) -> RenderableType
         parts += [Text(), _evidence(last, last.evidence)]
     elif last.scores:
         parts += [Text(), _mean_scores(last)]
-    lines = [f"Cost: {sections.cost_line(last)}", *filter(None, [sections.set_aside_line(last)])]
+    lines = [f"Cost: {costs.cost_line(last)}", *filter(None, [sections.set_aside_line(last)])]
     return Group(*parts, Text(), *map(Text, lines), Text(), log_table(history[:MOST_LOGGED]))
 
 
@@ -129,6 +129,14 @@ def _headline(iteration: Iteration) -> Text:
     return line.append(wording.effect(iteration, _quote))
 
 
+def _notices(iteration: Iteration) -> Iterator[Text]:
+    """What must not be missed; a new series only as far as the record of this one version tells it."""
+    for what, text in notices.notices(iteration, [], _quote):
+        yield Text(f"{what}: {text}", style="bold red")
+    for line in notices.origins(iteration, _quote):
+        yield Text(line)
+
+
 def _facts(iteration: Iteration) -> Group:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
@@ -155,9 +163,9 @@ def _fact_lines(iteration: Iteration) -> Iterator[tuple[str, str]]:
         name = visible(str(iteration.approach.get("name")), 80)
         yield "approach", f"{name}, target {visible(str(target), 80)}" if target else name
     yield "made", visible(iteration.created_at, 40)
-    yield "cost", sections.cost_line(iteration)
-    if per_row := sections.cost_per_row(iteration):
-        yield "", per_row
+    yield "cost", costs.cost_line(iteration)
+    for line in filter(None, [costs.cost_per_row(iteration), costs.cost_per_point(iteration, _quote)]):
+        yield "", line
 
 
 def _step_line(step: StepRecord) -> Text:

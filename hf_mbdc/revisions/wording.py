@@ -165,16 +165,20 @@ def change(iteration: Iteration, quote: Quote) -> str:
     clauses = [f"{verb} {listed(found)}" for verb, found in objects.items()]
     if moved := moved_rows(iteration.diff):
         clauses.append(f"moves {plural(moved, 'row')} between splits")
+    back = f"brings back the content of {quote(iteration.restores.version)}" if iteration.restores else ""
     if not clauses:
-        return f"holds the same data as {quote(iteration.parent.version)}"
+        return back or f"holds the same data as {quote(iteration.parent.version)}"
     *head, last = clauses
     nested = any(len(found) > 1 for found in objects.values())  # then a comma tells the clauses from their parts
-    return f"{', '.join(head)}{',' if nested else ''} and {last}" if head else last
+    told = f"{', '.join(head)}{',' if nested else ''} and {last}" if head else last
+    return f"{back}: compared with {quote(iteration.parent.version)}, it {told}" if back else told
 
 
 def effect(iteration: Iteration, quote: Quote) -> str:
     """What the iteration did to the target model, as a full sentence, with the decision."""
     found = iteration.evidence
+    if found is None and iteration.restores is not None:
+        return f"Not measured anew: its scores are those of {quote(iteration.restores.version)}."
     if found is None:
         return {
             "baseline": "Later versions are measured against it.",
@@ -222,8 +226,8 @@ def rows_touched(iteration: Iteration) -> int:
     return sum(item["changed"] + item["added"] for item in changed_splits(iteration.diff).values())
 
 
-def per_row(cost: Cost, rows: int) -> str:
-    """The cost of one changed or added row, as a phrase: `1.3 s, 0.75 model calls`."""
+def per_row(cost: Cost, rows: float) -> str:
+    """The cost of one of so many rows or points, as a phrase: `1.3 s, 0.75 model calls`."""
     parts = [seconds(cost.wall_seconds / rows)]
     if cost.model_calls:
         calls = f"{cost.model_calls / rows:,.3g}"

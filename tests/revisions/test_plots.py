@@ -12,14 +12,21 @@ import pytest
 from PIL import Image
 
 from hf_mbdc.records import Decision, Evidence, Iteration, SliceEvidence, SplitRecord
-from hf_mbdc.revisions.plots import KINDS, TrendPoint, _kind, evidence_plot, trend_plot, trend_points
+from hf_mbdc.revisions.plots import KINDS, _kind, evidence_plot, trend_plot
+from hf_mbdc.revisions.series import TrendPoint, trend_points
 
+Told = tuple[str, float, bool]
 GOLDEN = Path(__file__).parent / "golden"
 BUDGET = 40_000  # bytes
 
 
 def read(name: str) -> Iteration:
     return Iteration.from_json((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def told(iterations: list[Iteration]) -> list[Told]:
+    """The trend without its intervals."""
+    return [(point.version, point.score, point.refused) for point in trend_points(iterations)]
 
 
 @pytest.fixture
@@ -80,10 +87,10 @@ def test_many_slices_with_awkward_names(evidence: Evidence) -> None:
 def test_trend_points() -> None:
     v1, v2, refused = read("receipts_v1"), read("receipts_v2"), read("receipts_v3_refused")
     assert trend_points([v1]) == []
-    assert trend_points([v1, v2, refused]) == [
-        TrendPoint("v1.0.0", 0.8228),
-        TrendPoint("v2.0.0", 0.8745),
-        TrendPoint("candidates/70707070", 0.866, refused=True),
+    assert told([v1, v2, refused]) == [
+        ("v1.0.0", 0.8228, False),
+        ("v2.0.0", 0.8745, False),
+        ("candidates/70707070", 0.866, True),
     ]
 
 
@@ -96,9 +103,9 @@ def test_only_what_was_measured_alike_is_joined() -> None:
         for change in ({"rows": 10}, {"clusters": 10}, {"metric": "anls"}, {"split": "validation"})
     ]
     for other in (other_target, *others):
-        assert trend_points([v1, v2, other]) == [
-            TrendPoint("v2.0.0", 0.8745),
-            TrendPoint("candidates/70707070", 0.866, refused=True),
+        assert told([v1, v2, other]) == [
+            ("v2.0.0", 0.8745, False),
+            ("candidates/70707070", 0.866, True),
         ]
 
 
@@ -118,12 +125,12 @@ def test_columns_of_provenance_leave_the_trend_whole_and_edited_evaluation_rows_
     newest = dataclasses.replace(
         refused, version="v4.0.0", parent=dataclasses.replace(refused.parent, version="v3.0.0")
     )
-    cut = [TrendPoint("v3.0.0", 0.8745), TrendPoint("candidates/70707070", 0.866, refused=True)]
-    assert trend_points([v1, v2, edited, newest]) == cut
+    cut = [("v3.0.0", 0.8745, False), ("candidates/70707070", 0.866, True)]
+    assert told([v1, v2, edited, newest]) == cut
     train = dataclasses.replace(edited, diff={"splits": {"train": counts}})
-    assert trend_points([v1, v2, train, newest]) == [
-        TrendPoint("v1.0.0", 0.8228),
-        TrendPoint("v2.0.0", 0.8745),
+    assert told([v1, v2, train, newest]) == [
+        ("v1.0.0", 0.8228, False),
+        ("v2.0.0", 0.8745, False),
         *cut,
     ]
     beside = dataclasses.replace(edited, decision=Decision("reject", "worse"))  # nothing follows from it
@@ -136,3 +143,5 @@ def test_trend_plot_is_deterministic() -> None:
     check(plot)
     assert trend_plot(points, "exact_match", "test") == plot
     assert trend_plot(points[:2], "exact_match", "test") != plot
+    wide = [*points[:2], dataclasses.replace(points[2], interval=(0.8, 0.82))]
+    assert trend_plot(wide, "exact_match", "test") != plot
