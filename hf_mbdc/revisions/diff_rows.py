@@ -17,7 +17,8 @@ from hf_mbdc.revisions.keys import Key, as_ids, key_arrays
 from hf_mbdc.revisions.parquet_rows import Side
 from hf_mbdc.revisions.rows import Rows, contiguous, embed, holds_files
 
-BLOCK = 1 << 14  # rows compared at once: what is copied of them stays in the fast caches
+BLOCK = 1 << 16  # rows compared at once; fewer cost more in calls, more leave the caches (measured from 2^13 to 2^17)
+SAMPLE = 100_000  # rows that tell whether both sides are in the same order
 SCATTER = 64  # rows of each record batch, on average, when a block of rows is gathered from all over the other side
 
 Work = tuple[int, int, Sequence[str]]  # new rows from, up to, and the columns in which they may differ
@@ -54,7 +55,7 @@ class RowChanges:
     @property
     def reordered(self) -> bool:
         """Whether the rows that both sides have stand in another order."""
-        both = self.partner[self.partner >= 0]
+        both = self.partner[self.partner >= 0] if len(self.added) else self.partner
         return bool((both[1:] < both[:-1]).any())
 
     def ids(self, rows: np.ndarray, *, old: bool = False) -> pa.Array:
@@ -83,8 +84,9 @@ def compare_rows(old: Rows, new: Rows, key: Key) -> RowChanges:
 
 
 def _in_order(partner: np.ndarray) -> bool:
-    """Whether most rows follow the partner of the row before."""
-    both = partner[partner >= 0]
+    """Whether most rows, of some that are evenly spaced, follow the partner of the one before."""
+    some = partner[:: max(1, len(partner) // SAMPLE)]
+    both = some[some >= 0]
     return len(both) < 2 or float((both[1:] > both[:-1]).mean()) > 0.9
 
 
