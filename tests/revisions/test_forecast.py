@@ -40,6 +40,7 @@ def test_whole_files_and_chunks(tmp_path: Path) -> None:
     assert found.file_bytes == len(old) + len(new) + 12
     assert forecast({"data/a.parquet": old}, None, by_chunk=True).new_bytes == len(old)
     assert forecast({"README.md": b"card", "data/a.parquet": old}, parent, by_chunk=True).new_bytes == 0
+    assert forecast({"README.md": b"another card", "data/a.parquet": old}, parent, by_chunk=True).new_bytes == 12
 
 
 def test_a_store_takes_what_it_does_not_have(tmp_path: Path) -> None:

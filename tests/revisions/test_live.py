@@ -11,7 +11,7 @@ from datasets import Dataset, DatasetDict, load_dataset
 import hf_mbdc as mbdc
 from hf_mbdc.errors import DataError, IntegrityError
 from hf_mbdc.revisions.folder import FolderRepository
-from hf_mbdc.revisions.layout import LIVE, Deletes, write_files
+from hf_mbdc.revisions.layout import LIVE, Deletes, card_configs, read_files, write_files
 from hf_mbdc.revisions.live import arrange, choose_deletes, is_overwritten
 from hf_mbdc.revisions.repository import Repository
 
@@ -122,6 +122,18 @@ def test_what_is_deleted_how_follows_the_parent(tmp_path: Path) -> None:
     assert choose_deletes(None, None) == "hard"
     with pytest.raises(DataError, match="Choose 'hard', 'lazy' or 'live'"):
         choose_deletes("soft", None)  # type: ignore[arg-type]
+
+
+def test_an_empty_split_has_no_marks(tmp_path: Path) -> None:
+    splits = DatasetDict(train=rows(a=1), test=rows(a=1).select([]))
+    write_files(splits, None, tmp_path, deletes="live")
+    header = yaml.safe_dump(card_configs(splits, None, deletes="live"), sort_keys=False)
+    (tmp_path / "README.md").write_text(f"---\n{header}---\n")
+    found = read_files(tmp_path)
+    assert {name: (split.column_names, len(split)) for name, split in found.items()} == {
+        "train": (["id", "x"], 1),
+        "test": (["id", "x"], 0),
+    }
 
 
 def test_a_column_with_the_name_of_the_marks(tmp_path: Path) -> None:
