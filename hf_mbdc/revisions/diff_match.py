@@ -23,13 +23,14 @@ import pyarrow.compute as pc
 
 from hf_mbdc.revisions.cells import differs
 from hf_mbdc.revisions.keys import Key, ascending, hash_keys, key_arrays
+from hf_mbdc.revisions.rows import text_buffers
 
 if TYPE_CHECKING:
     from hf_mbdc.revisions.rows import Rows
 
 A = TypeVar("A")
 B = TypeVar("B")
-BLOCK = 1 << 14  # rows whose keys are looked up at once: their table stays in the fast caches
+BLOCK = 1 << 15  # rows whose keys are looked up at once: what that takes stays in the fast caches
 MANY = 1 << 18  # rows from which on they are matched in parts, in threads
 PART_BITS = 3  # of a hash, that tell its part
 
@@ -97,14 +98,47 @@ def _match_ascending(old: Rows, new: Rows) -> Match:
         if keys.equals(found):
             partner[start:stop] = np.arange(low, high)
             return
-        place = pc.index_in(keys, value_set=found)
-        there = place.is_valid().to_numpy(zero_copy_only=False)
-        partner[start:stop] = np.where(there, place.fill_null(0).to_numpy() + low, -1)
+        place = _look_up(keys, found)
+        partner[start:stop] = np.where(place >= 0, place + low, -1)
 
     for _ in in_threads(look_up, _starts(new)):
         pass
     nothing = np.empty(0, np.int64)
     return Match(partner, nothing, nothing)
+
+
+def _look_up(keys: pa.Array, found: pa.Array) -> np.ndarray:
+    """Where each of some ascending keys stands among others that ascend, −1 for nowhere."""
+    numbers = _as_numbers(keys, found)
+    if numbers is None:
+        return pc.index_in(keys, value_set=found).fill_null(-1).to_numpy()
+    wanted, there = numbers
+    place = np.searchsorted(there, wanted)  # a third of the time of a hash table
+    place[place == len(there)] = 0
+    return np.where(there[place] == wanted, place, -1)
+
+
+def _as_numbers(left: pa.Array, right: pa.Array) -> tuple[np.ndarray, np.ndarray] | None:
+    """Both as numbers in the same order: whole numbers, or texts of one length that differ in their last 8 bytes only.
+
+    Of ascending texts the first and the last tell what all of them begin with.
+    """
+    if not len(left) or not len(right):
+        return None
+    if pa.types.is_integer(left.type):
+        return left.to_numpy(), right.to_numpy()
+    sides = [text_buffers(array) for array in (left, right)]
+    size = int(sides[0][0][1] - sides[0][0][0])
+    if size < 8 or any((np.diff(starts) != size).any() for starts, _ in sides):
+        return None
+    heads = {data[at : at + size - 8].tobytes() for starts, data in sides for at in (starts[0], starts[-2])}
+    if len(heads) > 1:
+        return None
+    first, second = (
+        np.ndarray(len(starts) - 1, ">u8", data, int(starts[0]) + size - 8, (size,)).astype(np.uint64)
+        for starts, data in sides
+    )
+    return first, second
 
 
 def _wider(left: pa.Array, right: pa.Array) -> pa.DataType:

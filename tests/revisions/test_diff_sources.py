@@ -145,6 +145,16 @@ def test_blocks_of_ascending_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     assert split.changed_ids.to_pylist() == ["00003", "00053", "00103", "00153"]
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.binary(min_size=9, max_size=9)), st.sets(st.binary(min_size=9, max_size=9)), st.integers(8, 10))
+def test_ascending_texts_of_one_length(old: set[bytes], new: set[bytes], size: int) -> None:
+    both = set(sorted(old | new)[::3])  # on both sides
+    sides = [sorted({key.hex()[:size] for key in side | both}) for side in (old, new)]
+    split = diff(*(Dataset(pa.table({"id": pa.array(side, pa.string())})) for side in sides)).splits["train"]
+    assert split.added_ids.to_pylist() == sorted({*sides[1]} - {*sides[0]})
+    assert split.removed_ids.to_pylist() == sorted({*sides[0]} - {*sides[1]})
+
+
 def test_ascending_numbers_and_dictionaries_as_keys() -> None:
     small, wide = pa.array([1, 2, 250], pa.uint8()), pa.array([2, 3, 250], pa.uint64())
     with pytest.raises(DataError, match="int64 in the old dataset and uint64 in the new"):
