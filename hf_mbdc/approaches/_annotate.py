@@ -229,8 +229,10 @@ def _stream(ds: IterableDataset, approach: Approach, batch_size: int) -> Iterabl
     if features is not None:
         check_columns(features, wanted_columns(features, approach), split=split)
         features = type(features)({**features, **approach.adds, REASON: Value("string")})
-    done = ds.map(_StreamTransform(approach, split), batched=True, batch_size=batch_size, features=features)
-    return done.filter(_is_sound, input_columns=[REASON]).remove_columns(REASON)
+    formatting = ds._formatting.format_type if ds._formatting else None  # no public name tells it of a stream
+    plain = ds.with_format(None)
+    done = plain.map(_StreamTransform(approach, split), batched=True, batch_size=batch_size, features=features)
+    return done.filter(_is_sound, input_columns=[REASON]).remove_columns(REASON).with_format(formatting)
 
 
 def _is_sound(reason: str | None) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,22 +46,24 @@ def make_approach(name: str, options: Mapping[str, Any] | None = None) -> Any:
     return kind(**(options or {}))
 
 
-def find_approaches(columns: Iterable[str]) -> dict[str, Any]:
+def find_approaches(features: Mapping[str, Any]) -> dict[str, Any]:
     """The approach whose columns a dataset has, as the record that a manifest keeps; {} when there is none.
 
+    Rows that an older version annotated lack the columns that came later; their record names those that they have.
+
     Args:
-        columns: column names, e.g. a dataset's `features`.
+        features: of the dataset.
 
     Returns:
         `name` and `adds` (column → `type` and `meaning`).
     """
-    present = set(columns)
     for name in approach_names():
         approach = _class_of(name)()
-        if present.issuperset(approach.adds):
+        if set(features).issuperset(set(approach.adds) - getattr(approach, "came_later", frozenset())):
             adds = {
-                column: {"type": _type_name(feature), "meaning": approach.meanings[column]}
-                for column, feature in approach.adds.items()
+                column: {"type": _type_name(features[column]), "meaning": approach.meanings[column]}
+                for column in approach.adds
+                if column in features
             }
             return {"name": name, "adds": adds}
     return {}

@@ -73,6 +73,7 @@ class ExtractiveQA:
     name: ClassVar[str] = "extractive_qa"
     why: ClassVar[str] = "An extractive model learns from positions in the transcription, which the task does not give."
     metric: ClassVar[str] = "exact_match"
+    came_later: ClassVar[frozenset[str]] = frozenset(("answer_page", "choice_margin"))  # than the first release
     meanings: ClassVar[Mapping[str, str]] = {
         "answer_start": "First character of the answer in `context`; −1 = none.",
         "answer_end": "Character after the answer's last one; −1 = none.",
@@ -210,6 +211,7 @@ class ExtractiveQA:
         rows = []
         columns = (batch[name] for name in ("id", "answers", "candidates"))
         for row, (row_id, answers, candidates, chosen) in enumerate(zip(*columns, index, strict=True)):
+            candidates = candidates or []
             if not (0 <= chosen < len(candidates) or (chosen == -1 and not candidates)):
                 raise DataError(
                     f"There is no candidate {chosen}",
@@ -217,11 +219,11 @@ class ExtractiveQA:
                     mend=f"The row has {len(candidates)} candidates; −1 is for rows without any.",
                 )
             try:
-                document = documents.get(row)
+                document, given = documents.get(row), given_answers(answers)
             except ValueError as problem:
                 raise DataError(f"The document cannot be annotated: {problem}", id=row_id) from problem
-            scored = [{"choice": NAN, **candidate} for candidate in candidates]  # rows of older versions have none
-            rows.append(annotation(document, given_answers(answers), scored, chosen))
+            scored = [{**candidate, "choice": _number(candidate.get("choice"))} for candidate in candidates]
+            rows.append(annotation(document, given, scored, chosen))
         return columns_of(rows, list(self.adds))
 
     @property
@@ -290,3 +292,8 @@ class ExtractiveQA:
         ):
             scores[index] = value
         return max(pool, key=lambda index: (scores[index], -index)), scores
+
+
+def _number(value: float | None) -> float:
+    """NaN for null: rows of older versions have no `choice`."""
+    return NAN if value is None else value

@@ -131,7 +131,9 @@ def apply_scores(
 ) -> StepResult:
     """Relabels from the held-out scores of each fold's model; the half of the step that trains nothing.
 
-    In the rows that move, `choice` becomes the model's log-probability of each candidate, and `choice_margin` follows.
+    In the rows that move, `choice` becomes the model's log-probability of each candidate that matches as well as the
+    best one (NaN for the others), and `choice_margin` follows. Rows that an older version annotated keep the columns
+    that they have.
     """
     moved, best, scores = _moves(rows, results)
     # Without the columns that are not read: an image would be decoded.
@@ -147,7 +149,8 @@ def apply_scores(
         "mbdc_model": [results[k].model_id for k in fold[moved]],
         "mbdc_iteration": [None] * len(moved),  # stamped when its version is known; an earlier one no longer holds
     }
-    changed = {**approach.choose_candidate(batch, best), **provenance}
+    chosen = approach.choose_candidate(batch, best)
+    changed = {**{name: chosen[name] for name in _added(approach, rows)}, **provenance}
     record = StepRecord(
         name=NAME,
         pillar="model-guided synthesis",
@@ -199,7 +202,7 @@ def _together(before: Dataset, approach: ExtractiveQA, steps: list[StepResult]) 
     label = ["answer_start", "answer_end"]
     places = [np.array([ds[name][:] for name in label]) for ds in (before, after)]
     moved = np.flatnonzero((places[0] != places[1]).any(axis=0))
-    changed = after.select_columns([*approach.adds, *PROVENANCE]).select(moved)[:]
+    changed = after.select_columns([*_added(approach, before), *PROVENANCE]).select(moved)[:]
     in_rounds = {f"labels moved in round {n}": step.record.changed for n, step in enumerate(steps, start=1)}
     record = dataclasses.replace(
         steps[-1].record,
@@ -209,6 +212,11 @@ def _together(before: Dataset, approach: ExtractiveQA, steps: list[StepResult]) 
         cost=sum((step.record.cost for step in steps), Cost()),
     )
     return StepResult(replace_rows(add_provenance_columns(before), moved, changed), record)
+
+
+def _added(approach: ExtractiveQA, rows: Dataset) -> list[str]:
+    """The approach's columns that the rows have: those of an older version have fewer."""
+    return [name for name in approach.adds if name in rows.column_names]
 
 
 def _documents(rows: Dataset) -> list[str]:
@@ -246,5 +254,5 @@ def _moves(rows: Dataset, results: dict[int, TrainingResult]) -> tuple[np.ndarra
         if scores[best] > scores[labels[0]]:
             moved.append(row)
             chosen.append(best)
-            of_moved.append(scores)
+            of_moved.append(np.where(match == match.max(), scores, np.nan))
     return np.array(moved, dtype=np.int64), chosen, of_moved

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict, Features, IterableDatasetDict, List, Value, load_from_disk
 
@@ -77,6 +78,9 @@ def test_every_kind_keeps_its_kind_and_its_columns() -> None:
     assert isinstance(streams, IterableDatasetDict)
     assert streams["train"].features == wanted
     assert next(iter(streams["train"]))["key"] == "total"
+    numbers = next(iter(annotate(ds.to_iterable_dataset().with_format("numpy"), ExtractiveQA())))
+    assert isinstance(numbers["boxes"], np.ndarray)
+    assert numbers["answer_start"] == both["train"][0]["answer_start"]
 
 
 def test_annotating_again_replaces_the_columns() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
+from datasets import Features, List, Value
 
 from hf_mbdc.approaches import find_approaches, make_approach
 from hf_mbdc.approaches.extractive_qa import ExtractiveQA
@@ -205,13 +207,13 @@ def test_make_and_find_approaches() -> None:
     assert make_approach("extractive_qa", {"choose": "last"}) == ExtractiveQA("last")
     with pytest.raises(RecipeError, match=r"no approach 'extractive' .*Did you mean 'extractive_qa'\?"):
         make_approach("extractive")
-    columns = [*ExtractiveQA().reads, *ExtractiveQA().adds]
+    columns = {**ExtractiveQA().reads, **ExtractiveQA().adds}
     found = find_approaches(columns)
     assert found["name"] == "extractive_qa"
     assert list(found["adds"]) == list(ExtractiveQA().adds)
     assert found["adds"]["candidates"]["type"] == "list<{start: int32, end: int32, score: float32, choice: float32}>"
     assert found["adds"]["answer_boxes"]["type"] == "list<list<int32>>"
-    assert find_approaches(columns[:-1]) == {}
+    assert find_approaches(ExtractiveQA().reads) == {}
 
 
 def test_scores() -> None:
@@ -222,3 +224,36 @@ def test_scores() -> None:
         "anls": [1.0, 0.0],
     }
     assert ExtractiveQA.metric in scores
+
+
+def older(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as it was before `choice`, `choice_margin` and `answer_page` came, and was put beside newer ones since."""
+    candidates = [{**candidate, "choice": None} for candidate in row["candidates"]]
+    return {**row, "candidates": candidates, "choice_margin": None, "answer_page": None}
+
+
+def test_choose_candidate_takes_rows_of_older_versions() -> None:
+    approach = ExtractiveQA()
+    rows = {"id": ["a"], "question": ["?"], "words": [["9.00", "9.00"]], "boxes": [[]], "context": ["9.00 9.00"]}
+    rows |= {"answers": [["9.00"]]}
+    annotated = {**rows, **approach.transform(rows)}
+    old = older({name: values[0] for name, values in annotated.items()})
+    moved = approach.choose_candidate({name: [value] for name, value in old.items()}, [1])
+    assert (moved["answer_start"], moved["answer_page"]) == ([5], [0])
+    assert math.isnan(moved["choice_margin"][0])
+    nothing = approach.choose_candidate({name: [value] for name, value in {**old, "candidates": None}.items()}, [-1])
+    assert nothing["match_status"] == ["absent"]
+    with pytest.raises(DataError, match="answers is missing"):
+        approach.choose_candidate({**{name: [value] for name, value in old.items()}, "answers": [None]}, [1])
+
+
+def test_rows_of_older_versions_name_their_approach() -> None:
+    features = Features({**ExtractiveQA().reads, **ExtractiveQA().adds})
+    del features["answer_page"], features["choice_margin"]
+    features["candidates"] = List({"start": Value("int32"), "end": Value("int32"), "score": Value("float32")})
+    record = find_approaches(features)
+    assert record["name"] == "extractive_qa"
+    assert "answer_page" not in record["adds"]
+    assert record["adds"]["candidates"]["type"] == "list<{start: int32, end: int32, score: float32}>"
+    del features["match_status"]
+    assert find_approaches(features) == {}

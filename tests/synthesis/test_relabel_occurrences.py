@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from datasets import Dataset
+from datasets import Dataset, Features, List
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -214,3 +214,31 @@ def test_folds_depend_on_the_group_alone(groups: list[str], folds: int) -> None:
 def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         RelabelOptions(**options)
+
+
+def test_rows_of_older_versions_keep_their_columns() -> None:
+    rows = receipts(["ITEM 9.00 TOTAL 9.00"]).remove_columns(["answer_page", "choice_margin"])
+    old = Features(
+        {
+            **rows.features,
+            "candidates": List({k: rows.features["candidates"].feature[k] for k in ("start", "end", "score")}),
+        }
+    )
+    rows = Dataset.from_list(
+        [
+            {**row, "candidates": [{k: c[k] for k in ("start", "end", "score")} for c in row["candidates"]]}
+            for row in rows
+        ],
+        features=old,
+    )
+    step = apply_scores(rows, ExtractiveQA(), np.array([0]), {0: result({"0-total": [-2.0, -1.0]})})
+    assert step.rows["answer_start"][:] == [16]
+    assert set(old) < set(step.rows.features)
+    assert step.rows.features["candidates"] == old["candidates"]
+
+
+def test_a_worse_match_has_no_part_in_the_margin() -> None:
+    rows = receipts(["RM9.00 or Rm9.00 or RM9.00"], answer="RM9.00")
+    step = apply_scores(rows, ExtractiveQA(), np.array([0]), {0: result({"0-total": [-3.0, -0.5, -2.0]})})
+    assert step.rows["choice_margin"][:] == [1.0]
+    assert np.isnan(step.rows["candidates"][0][1]["choice"])
