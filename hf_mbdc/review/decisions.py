@@ -31,6 +31,7 @@ from hf_mbdc.approaches.extractive_qa import ExtractiveQA
 from hf_mbdc.errors import DataError
 from hf_mbdc.records import StepRecord
 from hf_mbdc.review.select import SETTLED
+from hf_mbdc.transforms.checks import check_ids
 from hf_mbdc.transforms.rows import add_provenance_columns, replace_rows
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def _apply(rows: Dataset, decisions: Decisions, approach: ExtractiveQA) -> Appli
     if own and decisions.split and own != decisions.split:
         mend = f"Pass the split {decisions.split!r}."
         raise DataError(f"The decisions are on the split {decisions.split!r}", split=own, mend=mend)
+    check_ids(rows, own)
     places = {row_id: place for place, row_id in enumerate(rows.with_format(None)["id"][:])}
     judged = [item for item in decisions.rows if item.verdict != "open"]
     for item in judged:
@@ -281,7 +283,7 @@ def _from_csv(text: str, path: str) -> tuple[dict[str, str | None], list[Any]]:
         item: dict[str, Any] = {name: _plain(line[name]) for name in _FIELDS}
         for name in ("start", "end"):
             value = (item[name] or "").removeprefix("-")
-            item[name] = int(item[name]) if value.isascii() and value.isdigit() else item[name]
+            item[name] = int(item[name]) if value.isascii() and value.isdigit() and len(value) < 19 else item[name]
         items.append(item)
     return about, items
 

@@ -31,14 +31,18 @@ class Documents:
         self.images_left_out = 0
 
     def number(self, row: Row) -> int:
-        """The number of the row's document; equal words at equal places are one document."""
+        """The number of the row's document; equal words at equal places on equal images are one document."""
+        pictures = row.get("images") or [row.get("image")]
         content = json.dumps([row["context"], row.get("boxes"), row.get("pages"), row.get("document_id")])
-        key = hashlib.sha256(content.encode()).hexdigest()
+        digest = hashlib.sha256(content.encode())
+        for file in pictures:
+            digest.update(hashlib.sha256((file or {}).get("bytes") or b"").digest())
+        key = digest.hexdigest()
         if key not in self.numbers:
             self.numbers[key] = len(self.layouts)
             self.layouts.append(Layout(row))
             self.spans.append([])
-            self.pictures.append(row.get("images") or [row.get("image")])
+            self.pictures.append(pictures)
         return self.numbers[key]
 
     def add_spans(self, number: int, spans: Sequence[tuple[int, int]]) -> None:

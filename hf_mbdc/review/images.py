@@ -11,6 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+SIDE = 16_383  # pixels; WebP knows no more
 PIXELS = 1_600_000  # of an image in the page: small print of an A4 page can still be read
 QUALITY = 60
 MAP = 640  # pixels along the longer side of the map of ink that boxes are fitted to
@@ -40,7 +41,7 @@ def shrink(data: bytes) -> Picture:
             image = image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"the image cannot be read ({type(error).__name__})") from error
-    scale = min(1.0, (PIXELS / (image.width * image.height)) ** 0.5)
+    scale = min(1.0, (PIXELS / (image.width * image.height)) ** 0.5, SIDE / max(image.size))
     if scale < 1:
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
         image = image.resize(size, Image.Resampling.LANCZOS)

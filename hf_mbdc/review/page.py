@@ -91,7 +91,7 @@ def inspect(
     doubts = find_doubts(rows, split=split)
     wanted = select_rows(doubts, statuses=status, max_margin=max_margin, ids=ids, split=split)
     documents = Documents()
-    views = list(_within(TEXT_BYTES, _views(rows, doubts, wanted[:limit], documents)))
+    views = list(_within(TEXT_BYTES, _views(rows, doubts, wanted[:limit], documents), documents))
     about = {
         "repo_id": repo_id,
         "revision": revision,
@@ -202,10 +202,13 @@ def _undecoded(rows: Dataset) -> Dataset:
     return plain
 
 
-def _within(size: int, views: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The first views that fit into so many bytes."""
+def _within(size: int, views: Iterator[dict[str, Any]], documents: Documents) -> Iterator[dict[str, Any]]:
+    """The first views that fit into so many bytes with their documents, each counted once."""
+    counted: set[int] = set()
     for view in views:
-        size -= len(_json(view))
+        number = view["document"]
+        size -= len(_json(view)) + (0 if number in counted else documents.layouts[number].size)
+        counted.add(number)
         if size < 0:
             return
         yield view

@@ -70,6 +70,7 @@ def find_doubts(rows: Dataset, *, split: str | None = None) -> Doubts:
             mend="Annotate them: mbdc.annotate(ds, mbdc.ExtractiveQA()).",
         )
     plain = rows.with_format(None)
+    _check_whole(rows, split)
     status = np.array(plain["match_status"][:], dtype=object)
     best, second, tied = _best_two(rows)
     margin = best - second
@@ -143,6 +144,15 @@ def _check_known(ids: Sequence[str], known: Sequence[str], split: str | None) ->
     if missing := [row_id for row_id in ids if row_id not in there]:
         mend = f"Ids look like {known[0]!r}." if len(known) else "The split is empty."
         raise DataError(f"No row has this id ({len(missing)} of {len(ids)} ids)", split=split, id=missing[0], mend=mend)
+
+
+def _check_whole(rows: Dataset, split: str | None) -> None:
+    """Raises `DataError` where a row has no label, not even the one that says that there is none."""
+    for name in ("id", "context", "answer_start", "answer_end", "match_status"):
+        column = rows.select_columns(name).with_format("arrow")[:].column(name)
+        if column.null_count:
+            what = f"{column.null_count} of {len(rows)} rows are not annotated (null)"
+            raise DataError(what, split=split, column=name, mend="Leave them out, or annotate them: mbdc.annotate.")
 
 
 def _best_two(rows: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from hf_mbdc.transforms.boxes import line_boxes, word_offsets, word_range
+from hf_mbdc.transforms.boxes import box_problem, line_boxes, word_offsets, word_range
 
 AROUND = 28  # characters of context shown beside a candidate
 CANDIDATES = 40  # shown of a row, the best ones; the label always
 TEXT_AROUND = 1500  # characters around a candidate that are shown of a long text
 WORDS = 3000  # drawn of a page, those nearest to the candidates
+BOX_BYTES = 24  # of a word's box and its punctuation, as JSON
 DIFFERENCE = 400  # characters beyond which a match is not compared character by character
 
 Row = Mapping[str, Any]
@@ -148,7 +149,8 @@ class Layout:
         self.places = row.get("boxes") or []
         self.page_of = row.get("pages") or [0] * len(self.words)
         self.offsets: list[tuple[int, int]] = []
-        if self.words and len(self.words) == len(self.places) == len(self.page_of):
+        sound = self.places and len(self.words) == len(self.page_of) and None not in self.words
+        if sound and box_problem(self.words, self.places) is None:
             try:
                 self.offsets = word_offsets(self.words, self.context)
             except ValueError:  # annotated by something else: its text is shown
@@ -167,6 +169,11 @@ class Layout:
             found += [[page, *box] for box in line_boxes(self.places, self.offsets, self.context, first, stop)]
             first = stop + 1
         return found
+
+    @property
+    def size(self) -> int:
+        """About how many bytes its words and boxes take on the page."""
+        return len(self.offsets) * BOX_BYTES + (len(self.context.encode()) if self.offsets else 0)
 
     def page_numbers(self) -> list[int]:
         """The pages that have words, in order."""

@@ -80,6 +80,7 @@ def test_an_unsound_decision_is_named(tmp_path: Path, item: Any, told: str) -> N
         ("d.csv", HEAD + "me/a,,,a,right,0,1,x,\r\nme/b,,,b,right,0,1,x,\r\n", "repo_id differs"),
         ("d.csv", HEAD + ",,,a,right,0,,x,\r\n", "0 to '' is no span"),
         ("d.csv", HEAD + ",,,a,right,0\r\n", "is no span"),
+        ("d.csv", HEAD + f",,,a,right,0,{'9' * 5000},x,\r\n", "is no span"),
         ("d.txt", "", "a .json or a .csv file"),
     ],
 )
@@ -172,3 +173,5 @@ def test_a_split_of_another_name_and_rows_that_are_not_annotated_are_refused() -
         apply_decisions(other, Decisions((), split="train"))
     with pytest.raises(DataError, match="not annotated"):
         apply_decisions(rows.remove_columns("candidates"), decision())
+    with pytest.raises(DataError, match="id 'twice'"):
+        apply_decisions(rows.select([0, 1, 1]), decision())

@@ -273,3 +273,45 @@ def test_boxes_are_found_on_made_receipts(tmp_path: Path) -> None:
     assert 0.8 < x1 < 1
     assert 0 < y0 < y1 < 1
     assert np.isfinite(drawn["image"]["aspect"])
+
+
+def test_documents_count_for_the_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = " ".join([*(f"w{k}" for k in range(2000)), "9.00", "9.00"])
+    spans = [(len(context) - 9, len(context) - 5, 1.0), (len(context) - 4, len(context), 1.0)]
+    boxes = [[100, 100, 109, 109]] * 2002
+    rows = dataset_of(
+        *(review_row(f"{k}", f"{k}" + context[1:], ["9.00"], spans, "exact", boxes) for k in (1, 2, 3)),
+        review_row("1 again", "1" + context[1:], ["9.00"], spans, "exact", boxes),
+    )
+    monkeypatch.setattr(page, "TEXT_BYTES", 150_000)
+    done = inspect(rows, tmp_path / "r.html", ids=["1", "2", "3", "1 again"])
+    frame = inspect(review_rows(), tmp_path / "small.html").bytes
+    assert (done.shown, done.bytes < frame + 150_000) == (2, True)
+    monkeypatch.setattr(page, "TEXT_BYTES", 350_000)
+    assert inspect(rows, tmp_path / "r.html").shown == 4
+
+
+def test_equal_texts_on_other_images_are_other_documents(tmp_path: Path) -> None:
+    row = review_rows()[1]
+    rows = Dataset.from_list([{**row, "id": f"{width}", "image": png(width)} for width in (50, 60)])
+    done = inspect(rows.cast_column("image", Image()), tmp_path / "r.html", ids=["50", "60"])
+    assert done.images == 2
+
+
+def test_an_image_longer_than_its_format_allows_is_made_smaller(tmp_path: Path) -> None:
+    rows = Dataset.from_list([{**review_rows()[1], "image": png(20, 30_000)}]).cast_column("image", Image())
+    assert inspect(rows, tmp_path / "r.html").images == 1
+
+
+@pytest.mark.parametrize("boxes", [[[0, 0, None, 9]] * 4, [None] * 4])
+def test_boxes_that_are_none_show_the_text(tmp_path: Path, boxes: Any) -> None:
+    rows = Dataset.from_list([{**review_rows()[1], "boxes": boxes}], features=review_rows().features)
+    inspect(rows, tmp_path / "r.html")
+    assert "text" in block((tmp_path / "r.html").read_text())["rows"][0]
+
+
+@pytest.mark.parametrize("name", ["id", "context", "answer_start", "match_status"])
+def test_rows_without_a_label_are_told_of(tmp_path: Path, name: str) -> None:
+    rows = Dataset.from_list([{**review_rows()[1], name: None}], features=review_rows().features)
+    with pytest.raises(DataError, match=r"1 of 1 rows are not annotated \(null\)"):
+        inspect(rows, tmp_path / "r.html")
