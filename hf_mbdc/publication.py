@@ -357,9 +357,10 @@ def write_revision(
     draft: Draft, history: list[Iteration], repository: Repository, folder: Path
 ) -> dict[str, bytes | Path]:
     """The files of a revision; `history` is oldest first."""
-    from hf_mbdc.revisions.card import render_card
+    from hf_mbdc.revisions.card import render_card, split_card
+    from hf_mbdc.revisions.croissant import croissant
     from hf_mbdc.revisions.disk import sha256
-    from hf_mbdc.revisions.layout import card_configs, write_files
+    from hf_mbdc.revisions.layout import CROISSANT, card_configs, write_files
     from hf_mbdc.revisions.live import describe_layout
 
     parent = draft.iteration.parent
@@ -372,6 +373,9 @@ def write_revision(
     card = None if record.parent is None else _read_card(record.repo_id, record.parent.sha, repository)
     files: dict[str, bytes | Path] = {**data, MANIFEST: record.to_json().encode()}
     configs = card_configs(draft.dataset, draft.rejected, deletes=draft.deletes)
+    endpoint = getattr(repository, "endpoint", None)  # a folder has no page
+    url = f"{endpoint}/datasets/{record.repo_id}" if endpoint else None
+    files[CROISSANT] = croissant(record, data, configs, card=split_card(card)[2] if card else {}, url=url)
     return {**files, **render_card(record, history, existing_card=card, configs=configs)}
 
 

@@ -7,10 +7,13 @@ and, for what the loaders and the steps write, from here. A column that nobody d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.records import Iteration
 from hf_mbdc.revisions import wording
+
+if TYPE_CHECKING:
+    from datasets import Features
 
 TASKS = {"extractive_qa": ["question-answering"]}  # approach → `task_categories` of the Hub
 SENTENCES = {"extractive_qa": "A row is a question about a document, with the place of its answer in the text."}
@@ -79,16 +82,20 @@ def front_matter(iteration: Iteration) -> dict[str, Any]:
     return ({"task_categories": task} if task else {}) | {"size_categories": [size]}
 
 
-def _types(configs: Mapping[str, Any]) -> dict[str, str]:
+def features_of(configs: Mapping[str, Any]) -> Features:
+    """The columns of the rows, from the YAML by which `datasets` finds the files."""
     from datasets import Features
-
-    from hf_mbdc.revisions.diff import describe
 
     found = configs.get("dataset_info") or {}
     if isinstance(found, list):  # one entry a config; the rows are the config "default"
         found = next((item for item in found if item.get("config_name") == "default"), {})
-    features = Features._from_yaml_list(found.get("features") or [])  # the reverse of what `layout.card_configs` writes
-    return {name: describe(feature) for name, feature in features.items()}
+    return Features._from_yaml_list(found.get("features") or [])  # the reverse of what `layout.card_configs` writes
+
+
+def _types(configs: Mapping[str, Any]) -> dict[str, str]:
+    from hf_mbdc.revisions.diff import describe
+
+    return {name: describe(feature) for name, feature in features_of(configs).items()}
 
 
 def _meanings(iteration: Iteration, columns: set[str]) -> dict[str, str]:

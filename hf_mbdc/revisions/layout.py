@@ -24,6 +24,7 @@ REJECTED = "rejected"
 LIVE = "mbdc_live"  # the column of a revision with soft deletes: false for a dead row
 Deletes = Literal["hard", "lazy", "live"]
 CARD, MANIFEST, CHANGELOG = "README.md", "manifest.json", "CHANGELOG.md"
+CROISSANT = "croissant.json"
 
 _SPLIT = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
@@ -177,7 +178,7 @@ def _data_hash(folder: Path) -> str:
     told = {name: named.get(name) for name in ("configs", "dataset_info")}
     configs = told["configs"] if isinstance(told["configs"], list) else [None]
     listed = all(isinstance(config, dict) and config.get("data_files") for config in configs)
-    beside = (MANIFEST, CHANGELOG) if listed else ()  # else load_dataset looks for data everywhere
+    beside = (MANIFEST, CHANGELOG, CROISSANT) if listed else ()  # else load_dataset looks for data everywhere
     hashes = {
         name: sha256(path)
         for name, path in paths.items()
