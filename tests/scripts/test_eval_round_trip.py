@@ -32,7 +32,7 @@ def test_rows_are_counted() -> None:
 
 
 def test_other_boxes_are_not_equal() -> None:
-    boxes = {"boxes": [[0, 0, 9, 9], [10, 0, 19, 9]], "word_start": 1, "word_end": 1}
+    boxes = {"boxes": [[0, 0, 9, 9], [10, 0, 19, 9]], "word_start": 1, "word_end": 1, "answer_page": 0}
     encoder = LayoutSpanEncoder(LayoutSpanConfig())
     right = row("TOTAL 9.00", "9.00", answer_boxes=[[10, 0, 19, 9]], **boxes)
     assert SCRIPT["round_trip"]([right], encoder)["equal"] == 1
