@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hf_mbdc.transforms.choose_features import Places, Span, label_nearness
+from hf_mbdc.transforms.choose_features import Places, Span, in_parts, label_nearness
 from hf_mbdc.transforms.choose_learned import log_softmax
 from hf_mbdc.transforms.choose_text import ChoiceText
 from hf_mbdc.transforms.locate import Occurrence, SearchText, locate
@@ -58,15 +58,19 @@ def question_scores(text: ChoiceText, question: str, spans: Sequence[Span], supp
         1
     """
     matches = text.matches(question)
-    at = Places(text, matches, spans)
-    weight = matches.rarity[at.units]
+    return log_softmax(in_parts(matches, spans, lambda part: _nearness(Places(text, matches, part))) + support)
+
+
+def _nearness(at: Places) -> np.ndarray:
+    """(places,) how near each is to the words of the question, weighted by how rare they are."""
     page = at.on_page()
     if page is None:
         same = (at.sentences_on == 0) & at.outside
         nearness = at.best(np.exp(-at.distance / TEXT_RANGE)) + at.best(same)
     else:
         nearness = at.best(label_nearness(*page))
-    return log_softmax(nearness @ weight + support)
+    total: np.ndarray = nearness @ at.matches.rarity[at.units]
+    return total
 
 
 def support_of(text: SearchText, answers: Sequence[str], chosen: int, spans: Sequence[Span]) -> np.ndarray:

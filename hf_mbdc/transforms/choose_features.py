@@ -7,7 +7,7 @@ what near means (a range in words, a side, the sentence, the page) and what a wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ PAGE_RANGES = (30.0, 120.0)  # the same on the page, of which a side is 1000
 LEFT, ABOVE, ELSEWHERE = 1.0, 0.3, 0.1
 LABEL_RANGE = 1000.0  # of a page of 1000
 RAREST = 3  # words of the question whose distance is a feature of its own
+AT_ONCE = 1_000_000  # distances between places and matches that are in memory together
 _FAR = 1e6
 
 Span = tuple[int, int]
@@ -106,7 +107,17 @@ def features(text: ChoiceText, matches: Matches, spans: Sequence[Span]) -> np.nd
         >>> found.shape == (2, len(FEATURES)), bool(found[0, 0] < found[1, 0])
         (True, True)
     """
-    at = Places(text, matches, spans)
+    return in_parts(matches, spans, lambda part: _features(Places(text, matches, part)))
+
+
+def in_parts(matches: Matches, spans: Sequence[Span], numbers: Callable[[Sequence[Span]], np.ndarray]) -> np.ndarray:
+    """What `numbers` gives for the spans, some at a time: a long page has thousands of places and of matches each."""
+    size = max(1, AT_ONCE // max(1, len(matches.unit)))
+    return np.concatenate([numbers(spans[first : first + size]) for first in range(0, max(1, len(spans)), size)])
+
+
+def _features(at: Places) -> np.ndarray:
+    matches = at.matches
     general, here = matches.general[at.units], matches.rarity[at.units] / 3
     words = ~matches.is_pair[at.units]
     weights = np.stack([general, here, general * here, general**2], axis=1) * words[:, None]

@@ -269,3 +269,15 @@ def test_the_preference_for_early_occurrences() -> None:
     assert early_preference([]) == 0.0
     assert early_preference([first] * 20) > 1 > -1 > early_preference([last] * 20)
     assert early_preference([np.array([1.0, 0.0])] * 20) == 0.0  # none of them is sure
+
+
+def test_many_places_are_scored_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = "\n".join(f"ITEM{k} 9.00 CASH {k} TOTAL 9.00" for k in range(30))
+    spans = [(match.start(), match.end()) for match in re.finditer("9.00", context)]
+    text, question = ChoiceText(context), "total of cash 7"
+    matches = text.matches(question)
+    whole = features(text, matches, spans), question_scores(text, question, spans, np.zeros(len(spans)))
+    monkeypatch.setattr(choose_features, "AT_ONCE", 7 * len(matches.unit))
+    parts = features(text, matches, spans), question_scores(text, question, spans, np.zeros(len(spans)))
+    np.testing.assert_allclose(parts[0], whole[0], rtol=1e-12)
+    np.testing.assert_allclose(parts[1], whole[1], rtol=1e-12)
