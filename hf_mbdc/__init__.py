@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hf_mbdc.revisions.diff import diff
     from hf_mbdc.revisions.folder import FolderRepository
     from hf_mbdc.revisions.hub import HubRepository
+    from hf_mbdc.revisions.report_page import report
     from hf_mbdc.verification import verify
     from hf_mbdc.writers.answer_struct import with_answer_struct
     from hf_mbdc.writers.squad import write_squad
@@ -55,6 +56,7 @@ __all__ = [
     "publish",
     "read_decisions",
     "replay",
+    "report",
     "rollback",
     "run",
     "show",
@@ -85,6 +87,7 @@ _MODULE_OF = {
     "publish": "publication",
     "read_decisions": "review.decisions",
     "replay": "reproduction",
+    "report": "revisions.report_page",
     "rollback": "restoration",
     "run": "iteration",
     "show": "history",

@@ -165,6 +165,25 @@ def diff(
 
 
 @app.command()
+def report(
+    repo_id: RepoId,
+    output: Annotated[Path, typer.Option(help="The page to write; an earlier one is replaced.")] = Path("report.html"),
+    repository: Repository = "./repo",
+    as_json: Json = False,
+) -> None:
+    """Write one HTML page about a repository: trend, versions and refused candidates, evidence, changes, costs."""
+    from hf_mbdc.revisions.report_page import report as write_page
+
+    path = write_page(repo_id, output, repository=repository)
+    if as_json:
+        _print_json({"path": str(path), "bytes": path.stat().st_size})
+        return
+    from rich.text import Text
+
+    _show(Text(f"Wrote {path} ({path.stat().st_size / 1e3:.0f} kB). Open it in a browser; it needs no network."))
+
+
+@app.command()
 def inspect(
     repo_id: RepoId,
     revision: Annotated[str, typer.Argument(help="A version, branch or commit.")] = "main",

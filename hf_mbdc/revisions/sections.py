@@ -11,7 +11,7 @@ from typing import Any
 
 from hf_mbdc.records import Iteration, StepRecord, build
 from hf_mbdc.revisions import wording
-from hf_mbdc.revisions.escape import code, code_cell, visible
+from hf_mbdc.revisions.escape import code, code_cell
 from hf_mbdc.revisions.wording import Quote, count, listed, plural
 
 MOST_EXAMPLES = 8  # changed rows shown in a card
@@ -267,7 +267,7 @@ def _steps_of(lineage: Sequence[Iteration], pillar: str) -> str:
 def _limits_of_layout(iteration: Iteration, quote: Quote) -> list[str]:
     """What other readers of the files find there."""
     layout, lines = iteration.layout, []
-    mend = f"`hf-mbdc compact {visible(iteration.repo_id, 100)}` removes them from the next version."
+    mend = f"{quote(f'hf-mbdc compact {iteration.repo_id}')} removes them from the next version."
     if layout.get("deletes") == "live" or layout.get("dead_rows"):
         dead = plural(int(layout.get("dead_rows", 0)), "dead row")
         lines.append(
