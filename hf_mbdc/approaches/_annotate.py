@@ -8,12 +8,12 @@ import inspect
 import logging
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from hf_mbdc.approaches._checks import LeftOut, check_approach, check_workload, describe_left_out
+from hf_mbdc.approaches._checks import LeftOut, check_approach, check_workload, describe_left_out, wanted_columns
 from hf_mbdc.approaches._fit import fit
 from hf_mbdc.errors import DataError
 from hf_mbdc.transforms.checks import check_columns, check_id_values, check_ids
@@ -161,14 +161,6 @@ def _annotated(
     left_out = done.with_format(None).select(np.flatnonzero(failed)).select_columns(["id", REASON])[:]
     kept = done.select(np.flatnonzero(~failed)).remove_columns(REASON)
     return kept, {"id": left_out["id"], "reason": left_out[REASON]}
-
-
-def wanted_columns(present: Iterable[str], approach: Approach) -> Features:
-    """What an approach reads of these columns: all that it must, and of `may_read`, if it has that, what is there."""
-    optional = getattr(approach, "may_read", {})
-    here = set(present)
-    wanted = {**approach.reads, **{name: feature for name, feature in optional.items() if name in here}}
-    return type(approach.reads)(wanted)
 
 
 @dataclass(frozen=True)

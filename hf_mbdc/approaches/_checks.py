@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hf_mbdc.approaches._find import approach_names
 from hf_mbdc.errors import RecipeError
+
+if TYPE_CHECKING:
+    from datasets import Features
 
 KINDS_SHOWN = 3  # in the warning about rows that were left out
 PARTS = ("name", "reads", "adds", "try_transform")
@@ -37,6 +40,14 @@ def check_approach(approach: Any) -> None:
     else:
         return
     raise RecipeError(what, key="approach", mend=mend)
+
+
+def wanted_columns(present: Iterable[str], approach: Any) -> Features:
+    """What an approach reads of these columns: all that it must, and of `may_read`, if it has that, what is there."""
+    optional = getattr(approach, "may_read", {})
+    here = set(present)
+    wanted = {**approach.reads, **{name: feature for name, feature in optional.items() if name in here}}
+    return type(approach.reads)(wanted)
 
 
 def check_workload(num_proc: object, batch_size: object) -> None:

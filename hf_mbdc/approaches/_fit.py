@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hf_mbdc.approaches._checks import check_approach, wanted_columns
 from hf_mbdc.errors import DataError
 from hf_mbdc.transforms.checks import check_columns, check_ids
 
@@ -26,6 +27,7 @@ def fit(ds: Dataset | DatasetDict, approach: A) -> A:
 
     Raises:
         DataError: a stream, a missing column or id, or too few rows to learn from.
+        RecipeError: `approach` is none.
 
     Example:
         >>> approach = fit(ds, ExtractiveQA(choose="learned"))  # doctest: +SKIP
@@ -33,6 +35,7 @@ def fit(ds: Dataset | DatasetDict, approach: A) -> A:
     """
     from datasets import Dataset, DatasetDict
 
+    check_approach(approach)
     if not getattr(approach, "learns", False):
         return approach
     if not isinstance(ds, Dataset | DatasetDict):
@@ -44,6 +47,6 @@ def fit(ds: Dataset | DatasetDict, approach: A) -> A:
     splits = dict(ds) if isinstance(ds, DatasetDict) else {str(ds.split) if ds.split else None: ds}
     for split, part in splits.items():
         check_ids(part, split)
-        check_columns(part.features, learner.reads, split=split)
+        check_columns(part.features, wanted_columns(part.features, learner), split=split)
     fitted: A = learner.fit(splits)
     return fitted

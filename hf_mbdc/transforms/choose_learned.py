@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,8 @@ def read_chooser(data: Mapping[str, Any]) -> Chooser:
     wanted = {field.name for field in dataclasses.fields(Chooser)}
     tables = [data.get(name) for name in ("weights", "rarities")]
     numbers = [data.get("early"), data.get("rows"), *(v for t in tables if isinstance(t, Mapping) for v in t.values())]
-    sound = all(isinstance(table, Mapping) for table in tables) and all(type(n) in (int, float) for n in numbers)
+    sound = all(isinstance(table, Mapping) and all(type(key) is str for key in table) for table in tables)
+    sound = sound and all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
     if set(data) != wanted or not sound or "" not in (tables[1] or {}):
         raise RecipeError(
             "choose is a mapping, but none that was learned",

@@ -142,3 +142,11 @@ def test_pages_of_another_type() -> None:
     ds = Dataset.from_dict({**PAGES, "pages": ["one"]}, features=Features({**READS, "pages": Value("string")}))
     with pytest.raises(DataError, match=r"Column 'pages' is string, not list of int"):
         annotate(ds, ExtractiveQA())
+
+
+def test_what_cannot_be_fitted_is_refused() -> None:
+    ds = rows(3)
+    with pytest.raises(DataError, match="Column 'pages' is list of string"):
+        fit(ds.add_column("pages", [["0"]] * len(ds), feature=List(Value("string"))), LEARNED)
+    with pytest.raises(RecipeError, match="make_approach"):
+        fit(ds, "extractive_qa")

@@ -228,6 +228,8 @@ def test_too_few_rows_to_learn_from() -> None:
         ({"weights": {"near": 1.0}, "rarities": {"": 1.0}, "early": 0.0, "rows": 9}, "unknown features: near"),
         ({"weights": {}, "rarities": {}, "early": 0.0, "rows": 9}, "none that was learned"),
         ({"weights": {}, "rarities": {"": "x"}, "early": 0.0, "rows": 9}, "none that was learned"),
+        ({"weights": {"page_left": math.nan}, "rarities": {"": 1.0}, "early": 0.0, "rows": 9}, "none that was learned"),
+        ({"weights": {1: 1.0}, "rarities": {"": 1.0}, "early": 0.0, "rows": 9}, "none that was learned"),
     ],
 )
 def test_a_mapping_that_is_no_chooser(data: dict[str, object], message: str) -> None:
