@@ -37,6 +37,8 @@ def shrink(data: bytes) -> Picture:
 
     try:
         with Image.open(BytesIO(data)) as opened:
+            if opened.format == "EPS":  # a program, which Pillow would give to Ghostscript
+                raise ValueError("PostScript is not run")
             image = ImageOps.exif_transpose(opened)  # as `datasets` decodes it
             image = image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

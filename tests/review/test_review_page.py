@@ -22,6 +22,7 @@ from review_rows import NAN, dataset_of, review_row, review_rows
 import hf_mbdc as mbdc
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.review import documents, page, view
+from hf_mbdc.review.images import shrink
 from hf_mbdc.review.page import inspect
 from hf_mbdc.revisions.card import read_template
 
@@ -315,3 +316,11 @@ def test_rows_without_a_label_are_told_of(tmp_path: Path, name: str) -> None:
     rows = Dataset.from_list([{**review_rows()[1], name: None}], features=review_rows().features)
     with pytest.raises(DataError, match=r"1 of 1 rows are not annotated \(null\)"):
         inspect(rows, tmp_path / "r.html")
+
+
+def test_a_picture_that_is_a_program_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    Images.new("L", (9, 9)).save(file, "EPS")
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *args, **options: pytest.fail("it ran"))
+    with pytest.raises(ValueError, match="cannot be read"):
+        shrink(file.getvalue())
