@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hf_mbdc.loaders import load_dataset, load_with_rejected
     from hf_mbdc.publication import publish
     from hf_mbdc.records import Iteration
+    from hf_mbdc.reporting import report
     from hf_mbdc.reproduction import replay
     from hf_mbdc.restoration import rollback
     from hf_mbdc.review.decisions import apply_decisions, read_decisions
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from hf_mbdc.revisions.diff import diff
     from hf_mbdc.revisions.folder import FolderRepository
     from hf_mbdc.revisions.hub import HubRepository
-    from hf_mbdc.revisions.report_page import report
     from hf_mbdc.verification import verify
     from hf_mbdc.writers.answer_struct import with_answer_struct
     from hf_mbdc.writers.squad import write_squad
@@ -87,7 +87,7 @@ _MODULE_OF = {
     "publish": "publication",
     "read_decisions": "review.decisions",
     "replay": "reproduction",
-    "report": "revisions.report_page",
+    "report": "reporting",
     "rollback": "restoration",
     "run": "iteration",
     "show": "history",

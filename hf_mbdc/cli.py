@@ -172,7 +172,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write one HTML page about a repository: trend, versions and refused candidates, evidence, changes, costs."""
-    from hf_mbdc.revisions.report_page import report as write_page
+    from hf_mbdc.reporting import report as write_page
 
     path = write_page(repo_id, output, repository=repository)
     if as_json:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from hf_mbdc.records import Iteration, ParentRecord, StepRecord
 from hf_mbdc.revisions import about, wording
@@ -102,7 +103,12 @@ def croissant(
 
 def _urn(repo_id: str, version: str) -> str:
     """A name that needs no server; ids within the document are relative to it."""
-    return f"urn:hf-mbdc:{repo_id}@{version}"
+    return f"urn:hf-mbdc:{repo_id}@{quote(version)}"
+
+
+def _id(kind: str, name: str) -> str:
+    """A relative IRI, whatever the name is."""
+    return f"{kind}/{quote(name, safe='@')}"
 
 
 def _provenance(iteration: Iteration) -> dict[str, Any]:
@@ -137,7 +143,9 @@ def _entity(iteration: Iteration, source: ParentRecord) -> dict[str, Any]:
 
 
 def _activity(iteration: Iteration, number: int, step: StepRecord) -> dict[str, Any]:
-    used = [{"@type": "prov:Entity", "@id": f"models/{name}", "rdfs:label": name} for name in wording.model_names(step)]
+    used = [
+        {"@type": "prov:Entity", "@id": _id("models", name), "rdfs:label": name} for name in wording.model_names(step)
+    ]
     if iteration.parent is not None:
         used.append({"@id": _urn(iteration.repo_id, iteration.parent.version)})
     return {
@@ -198,7 +206,7 @@ def _rows(iteration: Iteration, configs: Mapping[str, Any]) -> dict[str, Any]:
     meanings = {name: meaning for name, _, meaning, _ in about.describe_columns(iteration, configs)}
     split = {
         "@type": "cr:Field",
-        "@id": "default/split",
+        "@id": _id("default", "split" if "split" not in features else "split of the row"),
         "dataType": "sc:Text",
         "description": "The split that the row is in.",
         "references": {"field": {"@id": "splits/name"}},
@@ -229,7 +237,8 @@ def _fields(features: Features, meanings: Mapping[str, str]) -> Iterator[dict[st
             extract["transform"] = {"jsonPath": "bytes"}
         yield {
             "@type": "cr:Field",
-            "@id": f"default/{name}",
+            "@id": _id("default", name),
+            "name": name,
             **({"description": meaning} if meaning != wording.MISSING else {}),
             **found,
             "source": {"fileSet": {"@id": "rows"}, **extract},

@@ -13,7 +13,6 @@ import hashlib
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.records import Iteration
@@ -22,44 +21,13 @@ from hf_mbdc.revisions.escape import visible
 
 if TYPE_CHECKING:
     from hf_mbdc.revisions.diff import Diff
-    from hf_mbdc.revisions.repository import Repository
 
 MOST_DETAILED = 40  # versions told in full; all of them are in the tables
 LONGEST = 2000  # characters of one text
 
 
-def report(
-    repo_id: str, output: str | Path = "report.html", *, repository: str | Path | Repository | None = None
-) -> Path:
-    """Writes a page about a repository: trend, versions and refused candidates, evidence, changes and costs.
-
-    Only records are read, no data; values of columns that any version named as sensitive are masked in all versions.
-
-    Args:
-        repo_id: `namespace/name`.
-        output: the file to write; an earlier one is replaced.
-        repository: a folder, or None for the Hub of HF_ENDPOINT and HF_TOKEN.
-
-    Returns:
-        The path that was written.
-
-    Raises:
-        RevisionNotFoundError: there is no such repository.
-
-    Example:
-        >>> report("me/receipts", "receipts.html", repository="./repo")  # doctest: +SKIP
-        PosixPath('receipts.html')
-    """
-    from hf_mbdc.history import log
-
-    page = render_report(repo_id, log(repo_id, repository=repository)[::-1])
-    path = Path(output)
-    path.write_text(page, encoding="utf-8")
-    return path
-
-
 def render_report(repo_id: str, told: Sequence[Iteration]) -> str:
-    """The page as text.
+    """The page as text; values of columns that any version named as sensitive are masked in all versions.
 
     Args:
         told: the versions and refused candidates, oldest first.

@@ -19,7 +19,7 @@ from hf_mbdc.revisions.escape import visible
 from hf_mbdc.revisions.series import Trend, TrendPoint
 
 HEIGHT, TOP, BOTTOM = 260, 34, 34  # of a trend, in pixels, with the room for its labels
-LEFT, RIGHT = 14.0, 93.0  # per cent of the width between which the versions stand
+LEFT, RIGHT = 14.0, 90.0  # per cent of the width between which the versions stand
 MOST_TICKS = 5
 Height = Callable[[float], float]  # score → place from the top, in pixels
 
@@ -33,8 +33,9 @@ def trend_svg(trend: Trend) -> Markup:
     def y(score: float) -> float:
         return TOP + (high - score) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
-    digits = 2 if step >= 0.01 else 3
-    parts = [*_grid(low, high, step, digits, y), *_line(points, places, y)]
+    scores = {point.score for point in points}
+    digits = 2 if step >= 0.01 and len({round(score, 2) for score in scores}) == len(scores) else 3
+    parts = [*_grid(low, high, step, y), *_line(points, places, y)]
     for place, point in zip(places, points, strict=True):
         parts += _point(place, point, y, digits)
     return _svg(f"trend{' many' if len(points) > 6 else ''}", HEIGHT, parts, _spoken(trend, points))
@@ -86,7 +87,8 @@ def _across(number: int, count: int) -> float:
     return (LEFT + RIGHT) / 2 if count == 1 else LEFT + (RIGHT - LEFT) * number / (count - 1)
 
 
-def _grid(low: float, high: float, step: float, digits: int, y: Height) -> Iterator[str]:
+def _grid(low: float, high: float, step: float, y: Height) -> Iterator[str]:
+    digits = 2 if step >= 0.01 else 3
     for number in range(round((high - low) / step) + 1):
         score = low + number * step
         yield f'<line class="grid" x1="0" x2="100%" y1="{y(score):.1f}" y2="{y(score):.1f}"/>'

@@ -87,6 +87,15 @@ def test_files_splits_and_columns(revision: tuple[Path, dict[str, Any]]) -> None
     assert fields["image"]["source"]["transform"] == {"jsonPath": "bytes"}
 
 
+def test_a_column_may_have_any_name() -> None:
+    names = ("split", "a b/c", "größe")
+    features = [{"name": name, "dtype": "string"} for name in names]
+    record = Iteration.from_json((GOLDEN / "receipts_v1.json").read_text("utf-8"))
+    said = json.loads(croissant(record, {}, {"dataset_info": {"features": features}}, card={}, url=None))
+    found = [field["@id"] for field in said["recordSet"][1]["field"]]
+    assert found == ["default/split%20of%20the%20row", "default/split", "default/a%20b%2Fc", "default/gr%C3%B6%C3%9Fe"]
+
+
 def test_where_it_came_from(revision: tuple[Path, dict[str, Any]]) -> None:
     folder, said = revision
     record = json.loads((folder / "manifest.json").read_text("utf-8"))
