@@ -12,6 +12,7 @@ so that nothing is fetched and nothing grows.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
 from hf_mbdc.errors import DataError
@@ -32,7 +33,10 @@ def read_hocr(text: str, path: str) -> list[Sheet]:
         DataError: no page; a page or a word without `bbox`; text that is in no word or line; a file that ends early.
     """
     reader = _Reader(path)
-    reader.feed(text)
+    try:
+        reader.feed(text)
+    except AssertionError as error:  # how the parser of Python 3.10 to 3.12 says "<![" that begins no section
+        raise DataError(f"The file is no HTML: {error}", path=path) from None
     if any(role for _, role in reader.open):
         raise DataError("The file ends inside a page", path=path)
     reader.close()
@@ -77,6 +81,7 @@ class _Reader(HTMLParser):
         self.path = path
         self.pages: list[Sheet] = []
         self.open: list[tuple[str, str]] = []
+        self.inside: Counter[str] = Counter()  # tags and roles of what is open: a broken file leaves thousands open
         self.line: list[Word] | None = None
         self.line_box: PixelBox | None = None
         self.word_box: PixelBox | None = None
@@ -91,6 +96,7 @@ class _Reader(HTMLParser):
         title = given.get("title") or ""
         role = self._role((given.get("class") or "").split(), title)
         self.open.append((tag, role))
+        self.inside.update((f"<{tag}>", role))
         if role == PAGE:
             self.pages.append(Sheet([], self._box(title, "page"), image_in(title)))
             self.alone = []
@@ -103,35 +109,37 @@ class _Reader(HTMLParser):
             self.characters = True
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in VOID or tag not in [name for name, _ in self.open]:
+        if tag in VOID or not self.inside[f"<{tag}>"]:
             return
         name, role = "", ""
         while name != tag:
             name, role = self.open.pop()
+            self.inside.subtract((f"<{name}>", role))
             if role:
                 self._end(role)
 
     def handle_data(self, data: str) -> None:
-        roles = {role for _, role in self.open}
-        if OTHER_READING in roles:
+        if self.inside[OTHER_READING]:
             return
-        if WORD in roles or roles & LINES:
+        if self.inside[WORD] or self._in_line():
             self.text.append(data)
-        elif PAGE in roles and data.strip():
+        elif self.inside[PAGE] and data.strip():
             raise self._error(f"The page has text outside its lines and words: {data.strip()[:40]!r}")
 
     def _role(self, classes: list[str], title: str) -> str:
-        roles = {role for _, role in self.open}
-        if WORD in roles and not INSIDE.isdisjoint(classes):
+        if self.inside[WORD] and not INSIDE.isdisjoint(classes):
             return CHARACTER if "x_bboxes" in title else OTHER_READING
         role = next((name for name in classes if name in LINES or name in (PAGE, WORD)), "")
-        if role == PAGE and PAGE in roles:
+        if role == PAGE and self.inside[PAGE]:
             raise self._error("A page is inside another one")
-        if (role == WORD and WORD in roles) or (role in LINES and roles & LINES):
+        if (role == WORD and self.inside[WORD]) or (role in LINES and self._in_line()):
             return ""  # inside one of its kind it is a part of it
-        if role in (WORD, *LINES) and PAGE not in roles:
+        if role in (WORD, *LINES) and not self.inside[PAGE]:
             raise self._error("A word or line is on no page (class 'ocr_page')")
         return role
+
+    def _in_line(self) -> bool:
+        return any(self.inside[name] for name in LINES)
 
     def _end(self, role: str) -> None:
         if role == WORD:

@@ -85,6 +85,8 @@ def _responses(content: Any, path: str) -> Iterator[Response]:
         blocks = content.get("Blocks") if "Blocks" in content else [b for g in GROUPS for b in content.get(g) or []]
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         raise DataError("The file is not in Textract's format: no list of objects 'Blocks'", path=path, mend=MEND)
+    if odd := [block["Id"] for block in blocks if not isinstance(block.get("Id"), str | None)]:
+        raise DataError(f"An Id is {odd[0]!r}, and not a text", path=path, mend=MEND)
     yield Response(blocks, path, goes_on)
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from hf_mbdc.errors import DataError
 from hf_mbdc.transforms.locate import match_score
 from hf_mbdc.writers.located import ANNOTATED, CannotWriteError, Written, check_columns, located_answers, report
 
@@ -45,6 +46,9 @@ def with_answer_struct(ds: Dataset) -> tuple[Dataset, Written]:
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
 
     check_columns(ds, *COLUMNS)
+    if "answer" in ds.column_names:
+        mend = 'Rename it: ds.rename_column("answer", "…").'
+        raise DataError("The dataset has a column of this name already", column="answer", mend=mend)
     keep: list[int] = []
     answers: list[dict[str, Any]] = []
     left_out: list[tuple[str, str]] = []

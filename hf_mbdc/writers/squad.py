@@ -105,6 +105,8 @@ def _question(row: Mapping[str, Any], row_id: str) -> dict[str, Any]:
 
 def _replace(path: Path, content: object) -> None:
     """Writes the file beside its place and moves it there, so that no reader ever sees a part of it."""
+    if not path.name:
+        raise DataError("This is no path of a file", path=str(path), mend="Give one such as train.json.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

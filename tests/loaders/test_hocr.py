@@ -170,3 +170,8 @@ def test_a_file_that_was_damaged_is_read_or_refused(place, junk):
     text = HEAD + PAGE + TAIL
     with contextlib.suppress(DataError):
         read_hocr(text[:place] + junk + text[place:], "a.hocr")
+
+
+def test_a_declaration_that_is_none():
+    with contextlib.suppress(DataError):  # later versions of Python read it as a comment
+        read_hocr(f"<![<?xml{HEAD}{PAGE}{TAIL}", "a.hocr")

@@ -167,6 +167,7 @@ FORMAT = " Textract's format is Blocks[].{BlockType, Id, Page, Text, Geometry.Bo
             broken(3, Geometry="top left"),
             "The WORD 'Merry' has no Geometry that can be read (path '0.json', block 'w1')." + FORMAT,
         ),
+        (broken(3, Id=["w1"]), "An Id is ['w1'], and not a text (path '0.json')." + FORMAT),
         (broken(3, Text=None), "The WORD has no Text (path '0.json', block 'w1')."),
         (broken(1, Page=7), "There is no page 7 (path '0.json', block 'l1')."),
         (broken(1, Page=0), "Page is 0, and not a number from 1 (path '0.json', block 'l1')."),

@@ -86,3 +86,9 @@ def test_rows_that_are_not_annotated():
     plain = datasets.Dataset.from_list([row("a", ["1/8/93"])], features=FEATURES)
     with pytest.raises(DataError, match=r"A column is missing \(column 'match_score'\)"):
         with_answer_struct(plain)
+
+
+def test_a_column_that_is_there_already():
+    both = annotated(row("a", ["1/8/93"])).add_column("answer", ["1/8/93"])
+    with pytest.raises(DataError, match=r"has a column of this name already \(column 'answer'\). Rename it"):
+        with_answer_struct(both)

@@ -160,6 +160,8 @@ def test_a_path_that_cannot_be_written(tmp_path):
     with pytest.raises(DataError, match=r"The file cannot be written: (Not a directory|File exists)"):
         write_squad(make(row()), tmp_path / "file" / "a.json")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "file"]
+    with pytest.raises(DataError, match=r"This is no path of a file"):
+        write_squad(make(row()), "")
 
 
 def test_without_title_the_document_is_the_article(tmp_path):
