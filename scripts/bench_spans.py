@@ -39,7 +39,7 @@ from rapidfuzz.distance import Levenshtein
 
 from hf_mbdc.transforms.boxes import word_offsets, word_range
 from hf_mbdc.transforms.characters import is_word_boundary
-from hf_mbdc.transforms.locate import SearchText, locate
+from hf_mbdc.transforms.locate import SearchText, locate, locate_all
 from hf_mbdc.transforms.text import fold
 
 NOISES = (0.05, 0.10, 0.15)
@@ -150,10 +150,9 @@ def make_pages(paragraphs: Sequence[str], rate: float, count: int, seed: int) ->
 
 def ours(page: Page) -> list[Span | None]:
     """What this project finds: the words of the best occurrence."""
-    text = SearchText(page.context)
     found: list[Span | None] = []
-    for answer, _ in page.questions:
-        best = max(locate(text, [answer]), key=lambda o: o.score, default=None)
+    for occurrences in locate_all(SearchText(page.context), [[answer] for answer, _ in page.questions]):
+        best = max(occurrences, key=lambda o: o.score, default=None)
         found.append(word_range(page.offsets, best.start, best.end) if best else None)
     return found
 

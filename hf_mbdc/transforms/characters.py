@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 _KNOWN, LETTER, DIGIT, KEPT, CONTINUES, UNSPACED, SPACE = (1 << bit for bit in range(7))
+_ALL = 1 << 7
 
 # First and last character of the blocks whose scripts write words without spaces, or hang particles on them.
 _UNSPACED_BLOCKS = (
@@ -59,23 +60,28 @@ class CharacterTable:
         self._values = np.zeros(0x110000, dtype=dtype)  # the system gives the memory when it is touched
 
     def __getitem__(self, codes: np.ndarray) -> np.ndarray:
-        found = self._values[codes]
+        found = self._values.take(codes)
         if not found.all():
             for code in np.unique(codes[found == 0]).tolist():
                 self._values[code] = self._of(code)
-            found = self._values[codes]
+            found = self._values.take(codes)
         return found
 
 
 def cuts(kinds: np.ndarray) -> np.ndarray:
     """Whether each place 0…length may be cut, bool (characters + 1,), by their `KINDS`; see `is_word_boundary`."""
-    if not len(kinds):
-        return np.ones(1, dtype=bool)
-    left, right = kinds[:-1], kinds[1:]
+    free = np.ones(len(kinds) + 1, dtype=bool)
+    free[1:-1] = _cut_between().take(kinds[:-1] * np.uint16(_ALL) + kinds[1:])
+    return free
+
+
+@lru_cache(maxsize=1)
+def _cut_between() -> np.ndarray:
+    """Whether two characters may be cut apart, bool (kinds of the left one × kinds of the right one,)."""
+    left, right = np.divmod(np.arange(_ALL * _ALL), _ALL)
     digits = ((left | right) & DIGIT) > 0
     letters = ((right & LETTER) > 0) & ((left & (LETTER | CONTINUES)) > 0) & (((left | right) & UNSPACED) == 0)
-    free = np.where(digits, (left & right & DIGIT) == 0, ~letters) & ((right & CONTINUES) == 0)
-    return np.concatenate(([True], free, [True]))
+    return np.where(digits, (left & right & DIGIT) == 0, ~letters) & ((right & CONTINUES) == 0)
 
 
 @lru_cache(maxsize=65536)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-import numpy as np
-
 from hf_mbdc.transforms.misread import Difference, compare
-from hf_mbdc.transforms.search import STRETCH, Near, SearchIndex
+from hf_mbdc.transforms.search import Near, SearchIndex
+from hf_mbdc.transforms.votes import STRETCH, Votes, voters
 
 MOST_BETWEEN = 200  # characters between the two parts
 _LEAST_PART = 6  # characters of a part
@@ -30,7 +29,7 @@ class InTwo:
     difference: Difference
 
 
-def nearest_in_two(index: SearchIndex, votes: np.ndarray, needle: str, limit: int) -> InTwo | None:
+def nearest_in_two(index: SearchIndex, votes: Votes, needle: str, limit: int) -> InTwo | None:
     """The nearest two parts of the needle; None: it is not there.
 
     Args:
@@ -42,19 +41,20 @@ def nearest_in_two(index: SearchIndex, votes: np.ndarray, needle: str, limit: in
     Example:
         >>> text = "please pay to acme holdings date 04/03/2018 international limited thank you"
         >>> index, needle = SearchIndex(text), "acme holdings international limited"
-        >>> near = nearest_in_two(index, index.votes(needle), needle, 4)
+        >>> near = nearest_in_two(index, index.votes([needle])[0], needle, 4)
         >>> text[near.start : near.end]
         'acme holdings date 04/03/2018 international limited'
     """
     best: InTwo | None = None
-    if len(needle) < _LEAST or _most_near_each_other(votes) < _LEAST_VOTES * len(needle):
+    wanted = _LEAST_VOTES * voters(len(needle))
+    if len(needle) < _LEAST or 2 * votes.most < wanted or _most_near_each_other(votes) < wanted:
         return None
-    for cut in (place for place, character in enumerate(needle) if character == " "):
-        head, tail = needle[:cut], needle[cut + 1 :]
-        if min(len(head), len(tail)) < _LEAST_PART:
-            continue
-        heads = index.nearest(head, min(limit, len(head) // _PER_EDIT))
-        tails = index.nearest(tail, min(limit, len(tail) // _PER_EDIT)) if heads else []
+    cuts = [place for place, character in enumerate(needle) if character == " "]
+    parts = [(needle[:cut], needle[cut + 1 :]) for cut in cuts if _LEAST_PART <= cut < len(needle) - _LEAST_PART]
+    counted = index.votes([part for pair in parts for part in pair])
+    for (head, tail), of_head, of_tail in zip(parts, counted[::2], counted[1::2], strict=True):
+        heads = index.nearest(head, min(limit, len(head) // _PER_EDIT), of_head)
+        tails = index.nearest(tail, min(limit, len(tail) // _PER_EDIT), of_tail) if heads else []
         for first, second in product(heads, tails):
             if 0 < second.start - first.end <= MOST_BETWEEN and first.distance + second.distance <= limit:
                 both = f"{_text(index, first)} {_text(index, second)}"
@@ -72,9 +72,9 @@ def _order(near: InTwo) -> tuple[int, int]:
     return near.difference.edits, near.end - near.start
 
 
-def _most_near_each_other(votes: np.ndarray) -> int:
+def _most_near_each_other(votes: Votes) -> int:
     """The votes for the best place and the best other one that is as near as the two parts may lie."""
-    votes = votes[:-1] + votes[1:]
-    best, apart = int(votes.argmax()), MOST_BETWEEN // STRETCH + 2
-    before, after = votes[max(0, best - apart) : max(0, best - 1)], votes[best + 2 : best + apart]
-    return int(votes[best]) + max(int(part.max()) if len(part) else 0 for part in (before, after))
+    pairs = votes.stretches[:-1] + votes.stretches[1:]
+    best, apart = int(pairs.argmax()), MOST_BETWEEN // STRETCH + 2
+    before, after = pairs[max(0, best - apart) : max(0, best - 1)], pairs[best + 2 : best + apart]
+    return votes.most + max(int(part.max()) if len(part) else 0 for part in (before, after))

@@ -23,38 +23,26 @@ difference in nothing but case scores 0.99. `scripts/eval_threshold.py` draws wh
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from functools import cached_property
 
-import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from hf_mbdc.transforms.characters import KINDS, code_points, cuts, is_word_boundary
-from hf_mbdc.transforms.dates import WrittenDate, find_dates, same_dates
 from hf_mbdc.transforms.interrupted import nearest_in_two
-from hf_mbdc.transforms.misread import compare, digits_may_differ
-from hf_mbdc.transforms.numbers import (
-    amount_value,
-    cuts_number,
-    find_numbers,
-    find_signs,
-    is_amount,
-    is_negative,
-)
+from hf_mbdc.transforms.misread import MOST_WEIGHT, compare, digits_may_differ, has_digit
+from hf_mbdc.transforms.numbers import is_negative
+from hf_mbdc.transforms.same import Needle, Span, cuts_other_number, needle_for, same_but_for_writing, same_text
 from hf_mbdc.transforms.search import Near, SearchIndex
-from hf_mbdc.transforms.text import FoldedText, fold, has_hangul, jamo, plain, squeeze, squeezed
+from hf_mbdc.transforms.searchable import SearchText as SearchText
+from hf_mbdc.transforms.text import FoldedText, fold, has_hangul, jamo, plain
+from hf_mbdc.transforms.votes import Votes
 
 BEST_INEXACT = 0.99  # the score of a text that differs in nothing but what folding takes away
 SCORE_MARGIN = 0.05  # an unsure occurrence this much worse than the best one is another text
 MAX_DISTANCE = 0.35
 _FREE = 3.5  # characters of an answer that must not differ at all
 _EDITS_PER_WEIGHT = 1.5  # look-alikes weigh half an edit
-_WORDED = 7  # letters from which an answer is more than its numbers
-_SURE_LENGTH = 8  # squeezed characters from which a hit inside a word is no accident
 
 
 @dataclass(frozen=True)
@@ -65,59 +53,6 @@ class Occurrence:
     end: int
     score: float
     answer: int
-
-
-class SearchText:
-    """A context made ready for search; worked out once and asked once per question.
-
-    Args:
-        context: the transcription that offsets point into.
-    """
-
-    def __init__(self, context: str) -> None:
-        self.context = context
-
-    @cached_property
-    def folded(self) -> FoldedText:
-        return fold(self.context)
-
-    @cached_property
-    def squeezed(self) -> FoldedText:
-        return squeeze(self.folded)
-
-    @cached_property
-    def letters(self) -> str:
-        """The text of `squeezed`, which is known much sooner than its places."""
-        return squeezed(self.folded.text)
-
-    @cached_property
-    def signs(self) -> dict[int, int]:
-        return find_signs(self.context)
-
-    @cached_property
-    def numbers(self) -> dict[Decimal, list[tuple[int, int]]]:
-        return find_numbers(self.folded, self.signs)
-
-    @cached_property
-    def dates(self) -> list[WrittenDate]:
-        return find_dates(self.folded.text)
-
-    @cached_property
-    def index(self) -> SearchIndex:
-        return SearchIndex(self.folded.text)
-
-    @cached_property
-    def jamo(self) -> FoldedText:
-        return jamo(self.folded)
-
-    @cached_property
-    def jamo_index(self) -> SearchIndex:
-        """Cut between syllables only."""
-        codes = code_points(self.folded.text)
-        sizes = np.array([len(jamo(FoldedText(c, [0], [1])).text) for c in self.folded.text], dtype=np.int64)
-        borders = np.zeros(len(self.jamo.text) + 1, dtype=bool)
-        borders[np.concatenate(([0], np.cumsum(sizes)))] = cuts(KINDS[codes])
-        return SearchIndex(self.jamo.text, borders)
 
 
 def locate(text: SearchText, answers: Sequence[str], *, max_distance: float = MAX_DISTANCE) -> list[Occurrence]:
@@ -134,19 +69,124 @@ def locate(text: SearchText, answers: Sequence[str], *, max_distance: float = MA
         >>> [(o.start, o.end, o.score) for o in locate(SearchText("Total 9.00\\nCash 19.00"), ["9.00"])]
         [(6, 10, 1.0)]
     """
-    needles = [(index, answer.strip(), fold(answer)) for index, answer in enumerate(answers) if answer.strip()]
-    for step in (_same_text, _same_but_for_writing, _nearest_text):
-        found = [
-            Occurrence(start, end, _score(text.context[start:end], answer, needle.text), index)
-            for index, answer, needle in needles
-            for start, end in _trimmed(text.context, step(text, answer, needle, max_distance))
-        ]
+    return locate_all(text, [answers], max_distance=max_distance)[0]
+
+
+def locate_all(
+    text: SearchText, questions: Sequence[Sequence[str]], *, max_distance: float = MAX_DISTANCE
+) -> list[list[Occurrence]]:
+    """`locate` for the answers of each question to one text: the same, but step 3 looks for all of them in one go.
+
+    Example:
+        >>> [[o.start for o in found] for found in locate_all(SearchText("Total 9.00"), [["total"], ["5.00"], ["9"]])]
+        [[0], [], []]
+    """
+    asked = [
+        [needle_for(text, number, answer) for number, answer in enumerate(answers) if answer.strip()]
+        for answers in questions
+    ]
+    found = [_same(text, needles) for needles in asked]
+    missed = [number for number, occurrences in enumerate(found) if not occurrences]
+    if missed and max_distance > 0:
+        nearest = iter(_nearest(text, [needle for number in missed for needle in asked[number]], max_distance))
+        for number in missed:
+            found[number] = _best([occurrence for _ in asked[number] for occurrence in next(nearest)])
+    return [_without_overlaps(occurrences) for occurrences in found]
+
+
+def _same(text: SearchText, needles: Sequence[Needle]) -> list[Occurrence]:
+    """Steps 1 and 2."""
+    needles = [needle for needle in needles if needle.may_stand or text.folded.has_clusters or has_digit(needle.text)]
+    if not needles:
+        return []
+    for step in (same_text, same_but_for_writing):
+        found = [_occurrence(text, needle, span) for needle in needles for span in step(text, needle)]
         if found:
-            if step is not _same_text:
-                best = max(occurrence.score for occurrence in found)
-                found = [occurrence for occurrence in found if occurrence.score >= best - SCORE_MARGIN]
-            return _without_overlaps(found)
+            return found if step is same_text else _best(found)
     return []
+
+
+def _nearest(text: SearchText, needles: Sequence[Needle], max_distance: float) -> list[list[Occurrence]]:
+    """Step 3: what is found for each needle."""
+    found: list[list[Occurrence]] = [[] for _ in needles]
+    for by_jamo in (False, True):
+        part = [number for number, needle in enumerate(needles) if has_hangul(needle.text) == by_jamo]
+        if not part:
+            continue
+        wanted = [needles[number].text for number in part]
+        hay, index = text.folded, text.index
+        if by_jamo:
+            hay, index, wanted = text.jamo, text.jamo_index, [jamo(fold(needle)).text for needle in wanted]
+        for number, needle, votes in zip(part, wanted, index.votes(wanted), strict=True):
+            spans = _near_spans(index, votes, needle, max_distance)
+            found[number] = [
+                _occurrence(text, needles[number], hay.original(*span))
+                for span in spans
+                if _may_be(text, hay, span, needle)
+            ]
+    return found
+
+
+def _near_spans(index: SearchIndex, votes: Votes, wanted: str, max_distance: float) -> list[Span]:
+    """The parts of the text that can be the wanted one, misread or interrupted."""
+    allowed = allowed_weight(len(wanted), max_distance)
+    limit = round(_EDITS_PER_WEIGHT * allowed)
+    if limit < 1:
+        return []
+    near = [part for part in index.nearest(wanted, limit, votes) if _is_misread(index, wanted, part, max_distance)]
+    if not near and (in_two := nearest_in_two(index, votes, wanted, int(allowed))):
+        return [(in_two.start, in_two.end)] if digits_may_differ(wanted, in_two.difference, max_distance) else []
+    return [(part.start, part.end) for part in near]
+
+
+def _may_be(text: SearchText, hay: FoldedText, span: Span, wanted: str) -> bool:
+    """Whether a near part is no part of another number, and has the wanted sign."""
+    if text.follows_sign(hay.original(*span)[0]) or cuts_other_number(hay.text, *span, wanted):
+        return False
+    return is_negative(hay.text[slice(*span)]) == is_negative(wanted)
+
+
+def _is_misread(index: SearchIndex, wanted: str, near: Near, max_distance: float) -> bool:
+    """Whether a near text can be the wanted one, badly read."""
+    allowed = allowed_weight(len(wanted), max_distance)
+    digits = has_digit(wanted)
+    if near.distance <= min(2, allowed / 2) and not digits:
+        return True
+    found, own = index.text[near.start : near.end], wanted.split()
+    others = [word for word in found.split() if len(word) > 1 and word not in own]
+    if not digits and MOST_WEIGHT * near.distance + len(others) <= allowed:
+        return True
+    difference = compare(wanted, found)
+    spare = allowed - difference.weight
+    if spare < 0 or not digits_may_differ(wanted, difference, max_distance):
+        return False
+    return len(others) <= spare or sum(map(index.is_repeated, others)) <= spare
+
+
+def allowed_weight(size: int, max_distance: float) -> float:
+    """How much of an answer of that many characters may differ, in edits; the first ones must not differ.
+
+    Example:
+        >>> [round(allowed_weight(size, 0.35), 1) for size in (3, 5, 10, 40)]
+        [0.0, 0.5, 2.3, 12.8]
+    """
+    return max(0.0, max_distance * (size - _FREE))
+
+
+def _occurrence(text: SearchText, needle: Needle, span: Span) -> Occurrence:
+    """The place with its score; whitespace at its ends is no part of it."""
+    found = text.context[slice(*span)]
+    end = span[0] + len(found.rstrip())
+    start = span[1] - len(found.lstrip())
+    return Occurrence(start, end, _score(text.context[start:end], needle.answer, needle.text), needle.number)
+
+
+def _best(found: list[Occurrence]) -> list[Occurrence]:
+    """Those that are not much worse than the best one."""
+    if len(found) < 2:
+        return found
+    best = max(occurrence.score for occurrence in found)
+    return [occurrence for occurrence in found if occurrence.score >= best - SCORE_MARGIN]
 
 
 def match_score(found: str, answer: str) -> float:
@@ -160,156 +200,17 @@ def match_score(found: str, answer: str) -> float:
 
 
 def _score(found: str, answer: str, folded: str) -> float:
-    if found == answer or plain(found) == plain(answer):
+    if found == answer:
         return 1.0
-    return BEST_INEXACT * Levenshtein.normalized_similarity(fold(found).text, folded)
-
-
-def _same_text(text: SearchText, answer: str, needle: FoldedText, _: float) -> list[tuple[int, int]]:
-    """Step 1. Whole words if there are any; hits inside a cluster only for what folding cannot see."""
-    hay = text.folded.text
-    worded = _is_worded(needle.text)
-    hits = []
-    if needle.text:
-        for start in _find_all(hay, needle.text):
-            end = start + len(needle.text)
-            if (worded or not cuts_number(hay, start, end)) and text.folded.starts[start] not in text.signs:
-                hits.append((start, end))
-        whole = [hit for hit in hits if _is_whole(hay, *hit)]
-        hits = [text.folded.original(*hit) for hit in whole or hits]
-    if not hits:
-        size = len(answer)
-        raw = [(start, start + size) for start in _find_all(text.context, answer)]
-        hits = [hit for hit in raw if (worded or not cuts_number(text.context, *hit)) and hit[0] not in text.signs]
-    return hits
-
-
-def _is_worded(needle: str) -> bool:
-    """Whether an answer is more than its numbers, so that one cut short at its end is no other number."""
-    return sum(map(str.isalpha, needle)) >= _WORDED
-
-
-def _same_but_for_writing(text: SearchText, answer: str, needle: FoldedText, _: float) -> list[tuple[int, int]]:
-    """Step 2. Amounts and dates by their value, the rest by letters and digits: four, unless only spaces differ."""
-    if is_amount(needle.text):
-        value = amount_value(needle.text)
-        hits = [] if value is None else text.numbers.get(value, [])
-    else:
-        hits = _same_letters(text, answer, needle)
-    if not hits and any(map(str.isdigit, needle.text)):
-        wanted = find_dates(needle.text)
-        if len(wanted) == 1 and (wanted[0].start, wanted[0].end) == (0, len(needle.text)):
-            hits = [text.folded.original(date.start, date.end) for date in same_dates(wanted[0], text.dates)]
-    return hits
-
-
-def _same_letters(text: SearchText, answer: str, needle: FoldedText) -> list[tuple[int, int]]:
-    letters = squeezed(needle.text)
-    if not letters:
-        return []
-    hits = []
-    for position in _find_all(text.letters, letters):
-        start, end = text.squeezed.original(position, position + len(letters))
-        start, end = _with_outer_punctuation(text.context, start, end, answer)
-        found = fold(text.context[start:end]).text
-        if len(letters) < 4 and found.replace(" ", "") != needle.text.replace(" ", ""):
-            continue
-        if Levenshtein.normalized_distance(found, needle.text) > 0.5 or cuts_number(text.context, start, end):
-            continue
-        if is_negative(found) != is_negative(needle.text) or start in text.signs:
-            continue
-        if _is_whole(text.context, start, end) or len(letters) >= _SURE_LENGTH:
-            hits.append((start, end))
-    return hits
-
-
-def _nearest_text(text: SearchText, answer: str, needle: FoldedText, max_distance: float) -> list[tuple[int, int]]:
-    """Step 3. The parts of the text that are near enough, digits and signs looked at more closely."""
-    if has_hangul(needle.text):
-        hay, index, wanted = text.jamo, text.jamo_index, jamo(needle).text
-    else:
-        hay, index, wanted = text.folded, text.index, needle.text
-    allowed = allowed_weight(len(wanted), max_distance)
-    limit = round(_EDITS_PER_WEIGHT * allowed)
-    if limit < 1:
-        return []
-    votes = index.votes(wanted)
-    near = [part for part in index.nearest_by(votes, wanted, limit) if _is_misread(index, wanted, part, max_distance)]
-    places = [(part.start, part.end) for part in near]
-    if not near and (in_two := nearest_in_two(index, votes, wanted, int(allowed))):
-        places = [(in_two.start, in_two.end)] if digits_may_differ(wanted, in_two.difference, max_distance) else []
-    worded, negative = _is_worded(wanted), is_negative(wanted)
-    hits = []
-    for low, high in places:
-        start, end = hay.original(low, high)
-        if start in text.signs or (not worded and cuts_number(hay.text, low, high)):
-            continue
-        if is_negative(hay.text[low:high]) == negative:
-            hits.append((start, end))
-    return hits
-
-
-def _is_misread(index: SearchIndex, wanted: str, near: Near, max_distance: float) -> bool:
-    """Whether a near text can be the wanted one, badly read."""
-    allowed = allowed_weight(len(wanted), max_distance)
-    if near.distance <= min(2, allowed / 2) and not any(map(str.isdigit, wanted)):
-        return True
-    found = index.text[near.start : near.end]
-    difference = compare(wanted, found)
-    weight = difference.weight
-    if weight > allowed or not digits_may_differ(wanted, difference, max_distance):
-        return False
-    own = wanted.split()
-    others = [word for word in found.split() if len(word) > 1 and word not in own]
-    return weight + sum(index.word_counts[word] > 1 for word in others) <= allowed
-
-
-def allowed_weight(size: int, max_distance: float) -> float:
-    """How much of an answer of that many characters may differ, in edits; the first ones must not differ.
-
-    Example:
-        >>> [round(allowed_weight(size, 0.35), 1) for size in (3, 5, 10, 40)]
-        [0.0, 0.5, 2.3, 12.8]
-    """
-    return max(0.0, max_distance * (size - _FREE))
-
-
-def _trimmed(context: str, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The spans without the whitespace at their ends, which is no part of any word."""
-    for start, end in spans:
-        text = context[start:end]
-        start, end = end - len(text.lstrip()), start + len(text.rstrip())
-        if start < end:
-            yield start, end
-
-
-def _find_all(text: str, needle: str) -> Iterator[int]:
-    position = text.find(needle)
-    while position >= 0:
-        yield position
-        position = text.find(needle, position + 1)
-
-
-def _is_whole(text: str, start: int, end: int) -> bool:
-    return is_word_boundary(text, start) and is_word_boundary(text, end)
-
-
-def _with_outer_punctuation(context: str, start: int, end: int, answer: str) -> tuple[int, int]:
-    """Takes in the punctuation around a squeezed hit that the answer begins or ends with: "(ABC)." for ABC."""
-    tail = re.search(r"[^\w]*\Z", answer)
-    head = re.match(r"[^\w]*", answer)
-    for character in "".join(tail.group().split()) if tail else "":
-        after = re.compile(r"\s*").match(context, end)
-        if after and context[after.end() : after.end() + 1] == character:
-            end = after.end() + 1
-    for character in reversed("".join(head.group().split()) if head else ""):
-        before = len(context[:start].rstrip())
-        if before and context[before - 1] == character:
-            start = before - 1
-    return start, end
+    found_folded = fold(found).text
+    if found_folded == folded:
+        return 1.0 if plain(found) == plain(answer) else BEST_INEXACT
+    return BEST_INEXACT * Levenshtein.normalized_similarity(found_folded, folded)
 
 
 def _without_overlaps(found: list[Occurrence]) -> list[Occurrence]:
+    if len(found) < 2:
+        return found
     kept: list[Occurrence] = []
     for occurrence in sorted(found, key=lambda o: (-o.score, o.answer, o.start - o.end, o.start)):
         place = bisect_left(kept, occurrence.start, key=lambda o: o.start)

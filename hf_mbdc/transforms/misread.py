@@ -6,6 +6,7 @@ text differs in whole words, in words that stand elsewhere on the page too, or i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
@@ -31,6 +32,9 @@ _GROUPS = (
     "'`",
 )
 _ALIKE = frozenset(a + b for group in _GROUPS for a in group for b in group)
+_LOST = 0.6  # of a word's characters, from which on it is another word
+MOST_WEIGHT = 1 + 1 / (2 * _LOST)  # of an edit: all in words that are lost by them
+_DIGIT = re.compile(r"\d")
 _MOST_LOST = 8  # what words that are not there may count more: a long answer may repeat a part of itself
 
 
@@ -94,10 +98,14 @@ def _lost(wanted: str, edited: list[int]) -> int:
     lost = place = 0
     for word in wanted.split(" "):
         end = place + len(word)
-        if len(word) > 2 and sum(edited[place:end]) > 0.6 * len(word):
+        if len(word) > 2 and sum(edited[place:end]) > _LOST * len(word):
             lost += len(word)
         place = end + 1
     return lost
+
+
+def has_digit(text: str) -> bool:
+    return _DIGIT.search(text) is not None
 
 
 def digits_may_differ(wanted: str, difference: Difference, max_distance: float) -> bool:

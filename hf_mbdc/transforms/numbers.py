@@ -20,6 +20,8 @@ _AMOUNT = re.compile(rf"(-?){_CURRENCY}?\s?(-?)(\d+(?:[.,']\d+|\s\d{{3}}(?!\d))*
 # No en dash: " –1995" is the rest of a range.
 _MINUS = re.compile(rf"([-−－﹣])(?:{_CURRENCY}\s?)?(?!\d[\d.,]*[-/:]\d)(\d+(?:[.,]\d+)*)", re.I)
 _BEFORE_MINUS = re.compile(rf"(?:^|[\s(\[{{|:;,=*\"'“‘]){_CURRENCY}?$", re.I)
+SIGNS = frozenset("-−－﹣")
+SIGN_REACH = 10  # characters before or behind a sign that belong to it: a currency, a space
 _LEADING_CURRENCY = re.compile(rf"{_CURRENCY}?(?=[-−－﹣])")
 
 
@@ -107,5 +109,7 @@ def cuts_number(text: str, start: int, end: int) -> bool:
 
 def is_negative(folded: str) -> bool:
     """Whether a folded text begins with a negative number."""
+    if SIGNS.isdisjoint(folded[:SIGN_REACH]):
+        return False
     head = _LEADING_CURRENCY.match(folded)
     return _MINUS.match(folded, head.end() if head else 0) is not None

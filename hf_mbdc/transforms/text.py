@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -19,7 +17,6 @@ from hf_mbdc.transforms.characters import (
     DIGIT,
     KEPT,
     KINDS,
-    SPACE,
     CharacterTable,
     as_text,
     code_points,
@@ -32,29 +29,39 @@ DASHES = "‐‑‒–—―−﹘﹣－"
 _ALIKE = str.maketrans(
     {**dict.fromkeys(SINGLE_QUOTES, "'"), **dict.fromkeys(DOUBLE_QUOTES, '"'), **dict.fromkeys(DASHES, "-")}
 )
-_DIGITS_APART = re.compile(r"[0-9][^0-9a-z]+[0-9]")
-_NO_PUNCTUATION = {code: None for code in range(128) if not chr(code).isalnum()}
+_ASCII = str.maketrans({c: " " if c.isspace() else c.lower() for c in map(chr, range(128))} | {"`": "'"})
+_PUNCTUATION = bytes(code for code in range(128) if not chr(code).isalnum())
 _HANGUL = re.compile("[가-힣]")
 # Capitals may follow a hyphen that is the word's own: "Ost-\nWest".
 _LINE_END_HYPHEN = re.compile(r"(?<=[^\W\d_])[-‐\u00ad][^\S\n]*\n\s*(?=[^\W\d_A-ZÀ-ÖØ-ÞА-ЯЁΑ-Ω])")
 
 
-@dataclass(frozen=True)
+Places = tuple[range, range] | tuple[np.ndarray, np.ndarray]
+
+
 class FoldedText:
     """A folded text and, for each of its characters, the range of the original that it stands for.
 
     Args:
         text: the folded characters.
-        starts, ends: one number per folded character: its original range, end exclusive. Both never decrease.
+        find_places: gives `places`; asked when a place is first wanted, since most texts hold no match.
+        has_clusters: whether several characters became one together, or one became several or none.
     """
 
-    text: str
-    starts: Sequence[int]
-    ends: Sequence[int]
+    def __init__(self, text: str, find_places: Callable[[], Places], has_clusters: bool = False) -> None:
+        self.text = text
+        self.has_clusters = has_clusters
+        self._find_places = find_places
+
+    @cached_property
+    def places(self) -> Places:
+        """Where the original range of each character starts and where it ends (exclusive); both never decrease."""
+        return self._find_places()
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """The smallest original range that holds the folded range `start:end` (not empty)."""
-        return self.starts[start], self.ends[end - 1]
+        starts, ends = self.places
+        return int(starts[start]), int(ends[end - 1])
 
 
 def fold(text: str) -> FoldedText:
@@ -70,49 +77,55 @@ def fold(text: str) -> FoldedText:
         >>> folded.text, folded.original(4, 5)
         ('fin é example', (4, 6))
     """
-    hyphens = _LINE_END_HYPHEN.finditer(text) if "\n" in text else ()
+    clusters = [(*match.span(), "") for match in _LINE_END_HYPHEN.finditer(text)] if "\n" in text else []
     if text.isascii():
-        clusters = [(*match.span(), "") for match in hyphens]
-        lowered = text.lower().replace("`", "'")
+        lowered = text.translate(_ASCII)
     else:
-        codes = code_points(text)
-        folded = _FOLDED[codes]
+        folded = _FOLDED[code_points(text)]
         lowered = as_text(folded)
-        odd = np.flatnonzero(folded == _ODD).tolist()
-        clusters = [(*match.span(), "") for match in hyphens] + list(_odd_clusters(text, odd))
+        clusters += _odd_clusters(text, np.flatnonzero(folded == _ODD).tolist())
     return _replaced(lowered, sorted(clusters, key=lambda c: (c[0], -c[1]))) if clusters else _collapsed(lowered)
 
 
 def _collapsed(text: str) -> FoldedText:
-    """One space for every gap, none at the ends."""
-    joined = " ".join(text.split())
-    if len(joined) == len(text.strip()):  # every gap is one character already
-        margin = len(text) - len(text.lstrip())
-        return FoldedText(joined, range(margin, margin + len(joined)), range(margin + 1, margin + 1 + len(joined)))
-    inked = np.flatnonzero(KINDS[code_points(text)] & SPACE == 0)
+    """One space for every gap, none at the ends; all whitespace is spaces already."""
+    stripped = text.strip(" ")
+    if "  " not in stripped:  # every gap is one character already
+        margin = len(text) - len(text.lstrip(" "))
+        size = len(stripped)
+        return FoldedText(stripped, lambda: (range(margin, margin + size), range(margin + 1, margin + 1 + size)))
+    return FoldedText(" ".join(text.split()), lambda: _places_between_gaps(text))
+
+
+def _places_between_gaps(text: str) -> Places:
+    inked = np.flatnonzero(code_points(text) != ord(" "))
     gaps = np.flatnonzero(np.diff(inked) > 1) + 1  # a word begins there
-    starts = np.insert(inked, gaps, inked[gaps - 1] + 1)
-    ends = np.insert(inked + 1, gaps, inked[gaps])
-    return FoldedText(joined, array("l", starts.tobytes()), array("l", ends.tobytes()))
+    return np.insert(inked, gaps, inked[gaps - 1] + 1), np.insert(inked + 1, gaps, inked[gaps])
 
 
 def _replaced(text: str, clusters: Sequence[tuple[int, int, str]]) -> FoldedText:
     """The same after the clusters `start:end` became their pieces."""
-    pieces: list[str] = []
-    starts, ends = array("l"), array("l")
     done = 0
-    for start, end, piece in [*clusters, (len(text), len(text), "")]:
-        if start < done:  # a soft hyphen at a line end is a hyphen and a cluster
-            continue
-        pieces += (text[done:start], piece)
-        starts.extend(range(done, start))
-        ends.extend(range(done + 1, start + 1))
-        starts.extend([start] * len(piece))
-        ends.extend([end] * len(piece))
-        done = end
-    inner = _collapsed("".join(pieces))
-    firsts, lasts = np.asarray(starts)[_as_array(inner.starts)], np.asarray(ends)[_as_array(inner.ends) - 1]
-    return FoldedText(inner.text, array("l", firsts.tobytes()), array("l", lasts.tobytes()))
+    kept = []
+    pieces: list[str] = []
+    for start, end, piece in clusters:
+        if start >= done:  # a soft hyphen at a line end is a hyphen and a cluster
+            kept.append((start, end, piece))
+            pieces += (text[done:start], piece)
+            done = end
+    inner = _collapsed("".join([*pieces, text[done:]]))
+
+    def find_places() -> Places:
+        sizes = np.ones(len(text), dtype=np.int64)  # of what became of each character; a cluster's first one has all
+        ends = np.arange(1, len(text) + 1)
+        for start, end, piece in kept:
+            sizes[start:end], ends[start] = 0, end
+            sizes[start] = len(piece)
+        starts, lasts = inner.places
+        replaced = np.repeat(np.arange(len(text)), sizes)
+        return replaced[_as_array(starts)], ends[replaced[_as_array(lasts) - 1]]
+
+    return FoldedText(inner.text, find_places, has_clusters=True)
 
 
 def _odd_clusters(text: str, odd: Sequence[int]) -> Iterator[tuple[int, int, str]]:
@@ -163,9 +176,13 @@ def squeeze(folded: FoldedText) -> FoldedText:
         >>> squeeze(fold("No. 53 55, 57 &59")).text
         'no53 55 57 59'
     """
-    places, text = _squeezed(folded.text)
-    starts, ends = _as_array(folded.starts)[places], _as_array(folded.ends)[places]
-    return FoldedText(text, array("l", starts.tobytes()), array("l", ends.tobytes()))
+    kept, text = _squeezed(folded.text)
+
+    def find_places() -> Places:
+        starts, ends = folded.places
+        return _as_array(starts)[kept], _as_array(ends)[kept]
+
+    return FoldedText(text, find_places)
 
 
 def _squeezed(text: str) -> tuple[np.ndarray, str]:
@@ -187,15 +204,23 @@ def squeezed(folded: str) -> str:
         >>> squeezed("no. 53 55, 57 &59")
         'no53 55 57 59'
     """
-    if folded.isascii() and not _DIGITS_APART.search(folded):
-        return folded.translate(_NO_PUNCTUATION)
     return _squeezed(folded)[1]
 
 
-def _as_array(places: Sequence[int]) -> np.ndarray:
+def skeleton(folded: str) -> bytes:
+    """The ASCII letters and digits alone: of a text that stands in another one, in whatever way, so does the skeleton.
+
+    Example:
+        >>> skeleton("café no. 53")
+        b'cafno53'
+    """
+    return folded.encode("ascii", "replace").translate(None, _PUNCTUATION)
+
+
+def _as_array(places: range | np.ndarray) -> np.ndarray:
     if isinstance(places, range):  # numpy would read it number by number
         return np.arange(places.start, places.stop)
-    return np.asarray(places)
+    return places
 
 
 def has_hangul(text: str) -> bool:
@@ -213,15 +238,26 @@ def jamo(folded: FoldedText) -> FoldedText:
     codes = code_points(folded.text).astype(np.int64)
     order = np.where((codes >= 0xAC00) & (codes <= 0xD7A3), codes - 0xAC00, -1)
     finals = np.where(order >= 0, order % 28, 0)
-    sizes = np.where(order < 0, 1, np.where(finals > 0, 3, 2))
+    sizes = jamo_counts(codes)
     at = np.cumsum(sizes) - sizes
     apart = np.repeat(codes, sizes)
     whole = order >= 0
     apart[at[whole]] = 0x1100 + order[whole] // 588
     apart[at[whole] + 1] = 0x1161 + order[whole] % 588 // 28
     apart[at[finals > 0] + 2] = 0x11A7 + finals[finals > 0]
-    starts, ends = np.repeat(_as_array(folded.starts), sizes), np.repeat(_as_array(folded.ends), sizes)
-    return FoldedText(as_text(apart), array("l", starts.tobytes()), array("l", ends.tobytes()))
+
+    def find_places() -> Places:
+        starts, ends = folded.places
+        return np.repeat(_as_array(starts), sizes), np.repeat(_as_array(ends), sizes)
+
+    return FoldedText(as_text(apart), find_places)
+
+
+def jamo_counts(codes: np.ndarray) -> np.ndarray:
+    """How many characters `jamo` makes of each."""
+    order = codes.astype(np.int64) - 0xAC00
+    syllable = (order >= 0) & (order <= 0xD7A3 - 0xAC00)
+    return np.where(syllable, np.where(order % 28 > 0, 3, 2), 1)
 
 
 def plain(text: str) -> str:

@@ -1,0 +1,70 @@
+"""A context made ready for search: all that its questions share, each part worked out when first asked for."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import cached_property
+
+import numpy as np
+
+from hf_mbdc.transforms.characters import KINDS, code_points, cuts
+from hf_mbdc.transforms.dates import WrittenDate, find_dates
+from hf_mbdc.transforms.numbers import SIGN_REACH, SIGNS, find_numbers, find_signs
+from hf_mbdc.transforms.search import SearchIndex
+from hf_mbdc.transforms.text import FoldedText, fold, jamo, jamo_counts, skeleton, squeeze
+
+
+class SearchText:
+    """A context made ready for search; worked out once and asked once per question.
+
+    Args:
+        context: the transcription that offsets point into.
+    """
+
+    def __init__(self, context: str) -> None:
+        self.context = context
+
+    @cached_property
+    def folded(self) -> FoldedText:
+        return fold(self.context)
+
+    @cached_property
+    def skeleton(self) -> bytes:
+        """What every text that stands here, written in whatever way, has its own skeleton in."""
+        return skeleton(self.folded.text)
+
+    @cached_property
+    def squeezed(self) -> FoldedText:
+        return squeeze(self.folded)
+
+    def follows_sign(self, start: int) -> bool:
+        """Whether a minus sign stands before a place, so that what begins there is but a part of its number."""
+        return not SIGNS.isdisjoint(self.context[max(0, start - SIGN_REACH) : start]) and start in self.signs
+
+    @cached_property
+    def signs(self) -> dict[int, int]:
+        return find_signs(self.context)
+
+    @cached_property
+    def numbers(self) -> dict[Decimal, list[tuple[int, int]]]:
+        return find_numbers(self.folded, self.signs)
+
+    @cached_property
+    def dates(self) -> list[WrittenDate]:
+        return find_dates(self.folded.text)
+
+    @cached_property
+    def index(self) -> SearchIndex:
+        return SearchIndex(self.folded.text)
+
+    @cached_property
+    def jamo(self) -> FoldedText:
+        return jamo(self.folded)
+
+    @cached_property
+    def jamo_index(self) -> SearchIndex:
+        """Cut between syllables only."""
+        codes = code_points(self.folded.text)
+        borders = np.zeros(len(self.jamo.text) + 1, dtype=bool)
+        borders[np.concatenate(([0], np.cumsum(jamo_counts(codes))))] = cuts(KINDS[codes])
+        return SearchIndex(self.jamo.text, borders)

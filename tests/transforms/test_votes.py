@@ -1,0 +1,37 @@
+"""Places that share grams with a needle: the same for one needle and for many, however long."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hf_mbdc.transforms.votes import STRETCH, count_votes, grams, voters
+
+PAGE = "pay to restoran wan shenc of jalan sagu 18 taman daya within 30 days or call the number below"
+
+
+def places(needle: str) -> list[int]:
+    (votes,) = count_votes(grams(PAGE), [needle])
+    return votes.places
+
+
+def test_the_place_is_found_to_within_a_stretch() -> None:
+    for needle in ("restoran wan sheng", "wan sh3nc", "taman daya within 20 days or caII the nunber below"):
+        assert any(abs(place - PAGE.index(needle[:3])) <= STRETCH for place in places(needle))
+    assert places("entirely different") == []
+
+
+def test_every_gram_of_a_short_needle_votes_and_some_of_a_long_one() -> None:
+    (short, long) = count_votes(grams(PAGE), [PAGE[7:25], PAGE])
+    assert (short.most, int(long.stretches.sum())) == (20, 21)  # some grams stand there twice
+    assert voters(31) == 31
+    assert voters(len(PAGE)) == 19
+
+
+@given(st.lists(st.text(alphabet="abc ", min_size=1, max_size=40), min_size=1, max_size=40), st.text(alphabet="abc "))
+def test_needles_do_not_see_each_other(needles: list[str], text: str) -> None:
+    needles, hay = [" ".join(needle.split()) or "b" for needle in needles], grams(" ".join(text.split()))
+    together = count_votes(hay, needles)
+    for needle, votes in zip(needles, together, strict=True):
+        (alone,) = count_votes(hay, [needle])
+        assert (votes.most, votes.places) == (alone.most, alone.places)
