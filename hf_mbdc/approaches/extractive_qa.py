@@ -19,7 +19,7 @@ from hf_mbdc.approaches._extractive_rows import NAN, Document, Documents, annota
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.transforms.choose import best_matches, by_position, question_scores, support_of
 from hf_mbdc.transforms.choose_learned import MIN_ROWS, Chooser, fit_chooser, read_chooser
-from hf_mbdc.transforms.locate import Occurrence, locate
+from hf_mbdc.transforms.locate import MAX_DISTANCE, Occurrence, locate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +38,8 @@ class ExtractiveQA:
             the data whose answer occurs once; `hf_mbdc.transforms.choose` tells the rungs of this ladder. `annotate`
             learns by itself; what was learned, a `Chooser` (or the mapping that JSON made of it), can be given too. The
             choice is among the occurrences with the best score and, of those, of the earliest answer in `answers`.
-        max_distance: share of an answer's characters that may differ in the document, from 0 (none) to 0.5.
-            Above 0.35 unanswerable questions begin to find answers.
+        max_distance: share of an answer's characters that may differ in the document, from 0 (none) to 0.5. Above
+            0.35, the default, unanswerable questions begin to find answers.
         seed: of the random choice, which also depends on the row's id and on nothing else.
 
     Reads (one row per question):
@@ -90,7 +90,7 @@ class ExtractiveQA:
     }
 
     choose: Choice | Chooser = "first"
-    max_distance: float = 0.3
+    max_distance: float = MAX_DISTANCE
     seed: int = 0
 
     def __post_init__(self) -> None:
