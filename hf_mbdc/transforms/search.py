@@ -18,14 +18,13 @@ import numpy as np
 from rapidfuzz.distance import Indel, LCSseq, Levenshtein
 
 from hf_mbdc.transforms.characters import KINDS, SPACE, code_points, cuts
-from hf_mbdc.transforms.votes import STRETCH, Votes, count_votes, grams
+from hf_mbdc.transforms.votes import SHORT, STRETCH, Votes, count_votes, grams
 
 _MUCH_FARTHER = 0.08  # of the size of a needle
 _HALF = 24  # characters of the needle that look for one of its ends
 _PIECE = 4  # characters that stand for an end where they are unharmed
 _NEAR = 2  # characters by which such an end may be off
-_SHORT = 12  # characters of a needle for which every begin is tried with every end, where both are
-_OFF = 4  # characters closer to its length or
+_OFF = 4  # characters by which a part may be shorter than a short needle
 _STUCK = 20  # edits that may vanish with the word that a needle's end is stuck to
 _MUCH = 0.25  # of a needle's characters; more unlike ones may be a wrong cut
 
@@ -98,7 +97,7 @@ class SearchIndex:
     def _cut(self, needle: str, place: int, limit: int) -> Near | None:
         """The part that begins near `place`, cut at word borders."""
         size = len(needle)
-        slack = STRETCH + 4 + size // 6
+        slack = STRETCH + min(limit, 4 + size // 6)
         begins, ends = self._begins_near(needle, place, slack), self._ends_near(needle, place + size, slack)
         options = self._options(needle, begins, ends)
         least, begin, end = min(options, default=(limit + 1, 0, 0))
@@ -112,7 +111,7 @@ class SearchIndex:
                 least, begin, end = min(options, default=(limit + 1, 0, 0))
         if least > limit + _STUCK:
             return None
-        if least and len(options) > 1:
+        if 0 < least <= limit and len(options) > 1:
             close = [option for option in options if option[0] <= least + 2]
             if len(close) > 1:
                 least, begin, end = min(
@@ -149,9 +148,12 @@ class SearchIndex:
         return _between(self._ends, place - slack, place + slack)
 
     def _options(self, needle: str, begins: list[int], ends: list[int]) -> list[tuple[int, int, int]]:
-        """Distances, begins and ends: of the three likeliest begins with the three likeliest ends."""
+        """Distances, begins and ends: of the three likeliest begins with the three likeliest ends.
+
+        Of a short needle all are tried that leave about its length, and a neighbour that is stuck to it.
+        """
         text, size, distance = self.text, len(needle), Levenshtein.distance
-        if size <= _SHORT and len(begins) > 1:
+        if size <= SHORT and len(begins) > 1:
             return [
                 (distance(needle, text[b:e]), b, e) for b in begins for e in ends if -_OFF <= e - b - size <= 3 * _OFF
             ]

@@ -21,7 +21,7 @@ _BITS = 14  # of a gram; two may share a number
 _FIRST, _SECOND, _THIRD = (np.uint16(odd) for odd in (0x79B1, 0xCA6B, 0x2F35))
 _WIDTH = 3  # of the stretches of places that vote together, as a power of two
 STRETCH = 1 << _WIDTH
-_SHORT = 12  # characters up to which misreading may leave but two grams whole
+SHORT = 12  # characters up to which misreading may leave but two grams whole
 _MOST, _MOST_OF_SHORT = 4, 16  # places of a needle
 _GRAMS = 16  # of a needle that vote, and up to twice as many: every second, third… of a long one
 _AT_ONCE = 32  # needles
@@ -110,7 +110,7 @@ def _peaks(counted: np.ndarray, sizes: Sequence[int], stretches: int) -> list[Vo
     places: list[list[int]] = [[] for _ in sizes]
     for peak in high[top].tolist():
         row, stretch = divmod(peak, stretches)
-        if len(places[row]) < (_MOST_OF_SHORT if sizes[row] <= _SHORT else _MOST):
+        if len(places[row]) < (_MOST_OF_SHORT if sizes[row] <= SHORT else _MOST):
             places[row].append((stretch << _WIDTH) - sizes[row])
     return list(map(Votes, counted[:-2].reshape(rows.shape), most, places))
 
@@ -129,6 +129,6 @@ def _enough(size: int, most: int) -> int:
     all_of_them = voters(size)
     if most < max(2, all_of_them // 6):
         return most + 1
-    if size <= _SHORT:
+    if size <= SHORT:
         return 2
     return max(2, ceil((0.75 if 2 * most > all_of_them else 0.6) * most))

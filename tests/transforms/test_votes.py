@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hf_mbdc.transforms.locate import SearchText, locate, locate_all
 from hf_mbdc.transforms.votes import STRETCH, count_votes, grams, voters
 
 PAGE = "pay to restoran wan shenc of jalan sagu 18 taman daya within 30 days or call the number below"
@@ -35,3 +36,11 @@ def test_needles_do_not_see_each_other(needles: list[str], text: str) -> None:
     for needle, votes in zip(needles, together, strict=True):
         (alone,) = count_votes(hay, [needle])
         assert (votes.most, votes.places) == (alone.most, alone.places)
+
+
+def test_questions_of_a_text_do_not_see_each_other() -> None:
+    asked = [["restoran wan sheng"], ["nobody", "Jalan Sgau 18"], [], ["38 days", "30 days"], ["taman  daya"], ["30 d"]]
+    text = SearchText(PAGE)
+    assert locate_all(text, asked) == [locate(text, answers) for answers in asked]
+    assert [len(found) for found in locate_all(text, asked)] == [1, 1, 0, 1, 1, 1]
+    assert locate_all(text, asked[:1], max_distance=0) == [[]]
