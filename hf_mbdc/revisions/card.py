@@ -180,6 +180,7 @@ def _summary(iteration: Iteration) -> dict[str, Any]:
         "content_hash": iteration.content_hash,
         "approach": iteration.approach.get("name"),
         "decision": iteration.decision.verdict,
+        **({"series": iteration.series} if iteration.series else {}),
     }
     if (found := iteration.evidence) is not None:
         numbers = {"score": found.candidate, "parent_score": found.parent, "difference": found.difference}

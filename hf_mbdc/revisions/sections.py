@@ -268,7 +268,7 @@ def _limits_of_layout(iteration: Iteration, quote: Quote) -> list[str]:
     """What other readers of the files find there."""
     layout, lines = iteration.layout, []
     mend = f"{quote(f'hf-mbdc compact {iteration.repo_id}')} removes them from the next version."
-    if layout.get("deletes") == "live" or layout.get("dead_rows"):
+    if layout.get("deletes") == "live":
         dead = plural(int(layout.get("dead_rows", 0)), "dead row")
         lines.append(
             f"Soft deletes: {dead} in the files, marked in {quote('mbdc_live')} and filtered out by this card. Readers "

@@ -74,6 +74,13 @@ def test_rows_that_leak_are_said_everywhere() -> None:
     assert copied[0][1] == "1 row copied from test to train (c). The same rows are trained on and evaluated on."
 
 
+def test_rows_that_move_within_training_are_no_leak() -> None:
+    old = DatasetDict(train=Dataset.from_dict({"id": ["a", "b"]}), extra=Dataset.from_dict({"id": ["c"]}))
+    new = DatasetDict(train=Dataset.from_dict({"id": ["a"]}), extra=Dataset.from_dict({"id": ["b", "c"]}))
+    record = dataclasses.replace(read("receipts_v2"), diff=diff(old, new).to_dict())
+    assert notices.notices(record, [], str) == []
+
+
 def test_repeated_keys_are_said() -> None:
     old, new = Dataset.from_dict({"id": ["a"]}), Dataset.from_dict({"id": ["a", "a", "b", "b", "b"]})
     record = dataclasses.replace(read("receipts_v2"), diff=diff(old, new).to_dict())
@@ -99,6 +106,7 @@ def test_a_changed_evaluation_split_starts_a_series() -> None:
     ]
     assert rows == ["`v3.0.0`", "`v1.0.0`", "`v1.0.0`"]
     calm, _, _ = texts(v2, [v1])
+    assert "\n  series: v1.0.0\n" in calm.split("\n---\n")[0]  # for a search over many cards
     assert "[!WARNING]" not in calm
     assert (
         "Metric series `v1.0.0`: the rows of `test` are those of `v1.0.0`, so scores on them can be compared." in calm

@@ -181,6 +181,8 @@ def test_plots_stay_in_their_frame() -> None:
     assert min(shares) >= 0
     assert max(shares) <= 100
     assert drawn.count('class="path"') == 1  # a refused candidate is not joined
+    heights = [float(number) for number in re.findall(r'<circle [^>]*cy="([\d.]+)"', drawn)]
+    assert heights[1] < heights[0] < heights[2]  # better is higher
     flat = trend_svg(Trend("m", "test", None, (TrendPoint("v1.0.0", 1.0), TrendPoint("v2.0.0", 1.0))))
     assert "nan" not in flat
     one = trend_svg(Trend("m", "test", None, (TrendPoint("v1.0.0", 0.0),)))
