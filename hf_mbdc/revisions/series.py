@@ -89,18 +89,19 @@ def trend_points(iterations: Sequence[Iteration]) -> list[TrendPoint]:
 def evaluation(iteration: Iteration, before: Sequence[Iteration]) -> tuple[str, str | None] | None:
     """The split that scores are measured on, and the version in which its rows appeared; None when none is known.
 
-    A version that was published by hand names no evaluation split: that of the newest version before counts.
+    A version that was published by hand names no evaluation split: that of the newest version before counts, or, when
+    none names one, the split `test`, as in a recipe.
 
     Args:
         before: the iterations before it, oldest first.
     """
-    for item in [iteration, *reversed(before)]:
-        plan = item.recipe.get("evaluation") or {}
-        name = item.evidence.split if item.evidence else plan.get("split")
-        if name is not None:
-            split = iteration.splits.get(str(name))
-            return None if split is None else (str(name), split.since)
-    return None
+    named = (
+        item.evidence.split if item.evidence else (item.recipe.get("evaluation") or {}).get("split")
+        for item in [iteration, *reversed(before)]
+    )
+    name = str(next(filter(None, named), "test"))
+    split = iteration.splits.get(name)
+    return None if split is None else (name, split.since)
 
 
 def starts_series(iteration: Iteration, before: Sequence[Iteration]) -> str | None:

@@ -112,7 +112,11 @@ def test_a_changed_evaluation_split_starts_a_series() -> None:
         "Metric series `v1.0.0`: the rows of `test` are those of `v1.0.0`, so scores on them can be compared." in calm
     )
     assert "| Series |" not in calm
-    assert notices.notices(v3, [], str) == []  # nothing tells on which split scores are measured
+    assert (
+        notices.notices(v3, [], str)[0][0] == "A new metric series starts with v3.0.0"
+    )  # test, unless another is named
+    other = dataclasses.replace(v2, recipe={"evaluation": {"split": "validation"}}, evidence=None)
+    assert notices.notices(v3, [other], str) == []
 
 
 def test_a_trend_joins_one_series_only() -> None:
