@@ -26,7 +26,7 @@ _PIECE = 4  # characters that stand for an end where they are unharmed
 _NEAR = 2  # characters by which such an end may be off
 _OFF = 4  # characters by which a part may be shorter than a short needle
 _STUCK = 20  # edits that may vanish with the word that a needle's end is stuck to
-_MUCH = 0.25  # of a needle's characters; more unlike ones may be a wrong cut
+_MUCH = 0.15  # of a needle's characters; more unlike ones may be a wrong cut
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class SearchIndex:
         """Where the needle may begin: by its first piece that stands there, or else anywhere near the place."""
         low = max(0, place - slack)
         for at in range(0, len(needle) // 2, _PIECE):
-            found = self.text.find(needle[at : at + _PIECE], low + at, place + slack + at + _PIECE)
+            found = self._only(needle[at : at + _PIECE], low + at, place + slack + at + _PIECE)
             if found >= 0:
                 if not at and self._begins[found]:
                     return [found]
@@ -138,7 +138,7 @@ class SearchIndex:
         size = len(needle)
         for at in range(0, size // 2, _PIECE):
             piece = needle[max(0, size - at - _PIECE) : size - at]
-            found = self.text.rfind(piece, max(0, place - slack - at - len(piece)), place + slack - at)
+            found = self._only(piece, max(0, place - slack - at - len(piece)), place + slack - at)
             if found >= 0:
                 end = found + len(piece) + at
                 if not at and self._ends[end]:
@@ -146,6 +146,11 @@ class SearchIndex:
                 off = _NEAR + at // _PIECE
                 return _between(self._ends, end - (at or off), end + off) or [end] * (not at)
         return _between(self._ends, place - slack, place + slack)
+
+    def _only(self, piece: str, low: int, high: int) -> int:
+        """Where the piece stands in this part of the text; −1: nowhere, or more than once."""
+        found = self.text.find(piece, low, high)
+        return -1 if found >= 0 and self.text.find(piece, found + 1, high) >= 0 else found
 
     def _options(self, needle: str, begins: list[int], ends: list[int]) -> list[tuple[int, int, int]]:
         """Distances, begins and ends: of the three likeliest begins with the three likeliest ends.

@@ -23,7 +23,7 @@ _WIDTH = 3  # of the stretches of places that vote together, as a power of two
 STRETCH = 1 << _WIDTH
 SHORT = 12  # characters up to which misreading may leave but two grams whole
 _MOST, _MOST_OF_SHORT = 4, 16  # places of a needle
-_GRAMS = 16  # of a needle that vote, and up to twice as many: every second, third… of a long one
+_GRAMS = 24  # of a needle that vote, and up to twice as many: every second, third… of a long one
 _AT_ONCE = 32  # needles
 
 

@@ -63,3 +63,9 @@ def test_the_reported_distance_is_true_and_within_the_limit(needle: str, text: s
     for near in SearchIndex(text).nearest(needle, 3):
         assert 0 <= near.start < near.end <= len(text)
         assert near.distance == Levenshtein.distance(needle, text[near.start : near.end]) <= 3
+
+
+def test_a_piece_that_stands_twice_beside_the_place_says_nothing_about_its_ends() -> None:
+    text = "given by the mass of te mass of the object. today, this acceleration due to gravity owards the earth"
+    needle = "of the object. today, this acceleration due to gravity towards"
+    assert parts(text, needle, 20)[0] == ("of the object. today, this acceleration due to gravity owards", 1)
