@@ -78,7 +78,7 @@ def locate_all(
     """`locate` for the answers of each question to one text: the same, but step 3 looks for all of them in one go.
 
     Example:
-        >>> [[o.start for o in found] for found in locate_all(SearchText("Total 9.00"), [["total"], ["5.00"], ["9"]])]
+        >>> [[o.start for o in found] for found in locate_all(SearchText("Total 9.00"), [["total"], ["5.00"], ["9.5"]])]
         [[0], [], []]
     """
     asked = [

@@ -57,7 +57,7 @@ def count_votes(hay: np.ndarray, needles: Sequence[str]) -> list[Votes]:
 
     Example:
         >>> [votes.places for votes in count_votes(grams("see the exam ple of it"), ["the example", "ple of it"])]
-        [[4], [12]]
+        [[5], [15]]
     """
     votes: list[Votes] = []
     for first in range(0, len(needles), _AT_ONCE):
