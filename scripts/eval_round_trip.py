@@ -160,7 +160,7 @@ def places_agree(row: dict[str, Any], span: tuple[int, int]) -> bool:
     """Whether a decoded span has the words and boxes of the annotation, where the row has one."""
     if "word_start" not in row or span != (row["answer_start"], row["answer_end"]) or not row["candidates"]:
         return True
-    batch = {name: [row[name]] for name in ("words", "boxes", "context", "pages") if name in row}
+    batch: dict[str, list[Any]] = {name: [row[name]] for name in ("words", "boxes", "context", "pages") if name in row}
     places = answer_places(batch, [span])
     return all(places[name] == [row[name]] for name in places)
 

@@ -61,6 +61,19 @@ class Documents:
         return known
 
 
+def read_rows(batch: Mapping[str, Sequence[Any]]) -> tuple[dict[int, tuple[Document, list[str]]], list[str | None]]:
+    """The document and the given answers of every sound row, and for each row why it is unsound, or None."""
+    documents = Documents(batch)
+    asked: dict[int, tuple[Document, list[str]]] = {}
+    reasons: list[str | None] = [None] * len(batch["id"])
+    for row, answers in enumerate(batch["answers"]):
+        try:
+            asked[row] = documents.get(row), given_answers(answers)
+        except ValueError as problem:
+            reasons[row] = str(problem)
+    return asked, reasons
+
+
 def given_answers(answers: Sequence[str | None] | None) -> list[str]:
     """The answers that say something. A null answer is a hole in the data, not an unanswerable question."""
     if answers is None or any(answer is None for answer in answers):

@@ -15,11 +15,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from hf_mbdc.approaches._examples import examples
-from hf_mbdc.approaches._extractive_rows import NAN, Document, Documents, annotation, columns_of, given_answers, single
+from hf_mbdc.approaches._extractive_rows import (
+    NAN,
+    Document,
+    Documents,
+    annotation,
+    columns_of,
+    given_answers,
+    read_rows,
+    single,
+)
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.transforms.choose import best_matches, by_position, question_scores, support_of
 from hf_mbdc.transforms.choose_learned import MIN_ROWS, Chooser, fit_chooser, read_chooser
-from hf_mbdc.transforms.locate import MAX_DISTANCE, Occurrence, locate
+from hf_mbdc.transforms.locate import MAX_DISTANCE, Occurrence, locate_all
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,27 +184,32 @@ class ExtractiveQA:
     def try_transform(self, batch: Mapping[str, Sequence[Any]]) -> tuple[dict[str, list[Any]], list[str | None]]:
         """The added columns, and for each row why it cannot be annotated (its added values are then None), or None."""
         self._check_learned()
-        documents = Documents(batch)
+        asked, reasons = read_rows(batch)
+        found = self._locate(asked)
         rows: list[dict[str, Any]] = []
-        reasons: list[str | None] = []
-        for row, (row_id, question, answers) in enumerate(
-            zip(batch["id"], batch["question"], batch["answers"], strict=True)
-        ):
-            try:
-                document, given = documents.get(row), given_answers(answers)
-            except ValueError as problem:
+        for row, (row_id, question) in enumerate(zip(batch["id"], batch["question"], strict=True)):
+            if row not in asked:
                 rows.append(dict.fromkeys(self.adds))
-                reasons.append(str(problem))
                 continue
-            found = locate(document.text, given, max_distance=self.max_distance)
-            chosen, scores = self._choice(document, question, given, found, row_id)
+            document, given = asked[row]
+            chosen, scores = self._choice(document, question, given, found[row], row_id)
             candidates = [
                 {"start": o.start, "end": o.end, "score": single(o.score), "choice": single(score)}
-                for o, score in zip(found, scores, strict=True)
+                for o, score in zip(found[row], scores, strict=True)
             ]
             rows.append(annotation(document, given, candidates, chosen))
-            reasons.append(None)
         return columns_of(rows, list(self.adds)), reasons
+
+    def _locate(self, asked: Mapping[int, tuple[Document, list[str]]]) -> dict[int, list[Occurrence]]:
+        """The occurrences of each row; all questions of a document are looked for in one go."""
+        rows_of: dict[int, list[int]] = {}
+        for row, (document, _) in asked.items():
+            rows_of.setdefault(id(document), []).append(row)
+        found: dict[int, list[Occurrence]] = {}
+        for rows in rows_of.values():
+            text, questions = asked[rows[0]][0].text, [asked[row][1] for row in rows]
+            found.update(zip(rows, locate_all(text, questions, max_distance=self.max_distance), strict=True))
+        return found
 
     def choose_candidate(self, batch: Mapping[str, Sequence[Any]], index: Sequence[int]) -> dict[str, list[Any]]:
         """The added columns once more, with another candidate chosen; `candidates` stay as they are, scores included.
