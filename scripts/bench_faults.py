@@ -242,10 +242,12 @@ def kills(count: int, place: str, scratch: Path, seed: int = 0) -> tuple[Tally, 
             process, pipe = start(publish_when_told, place, scratch / f"kill-{round_}", round_)
             pipe.recv()
             pipe.send("go")
-            time.sleep(draw.uniform(0, 1.1 * long))
+            time.sleep(draw.uniform(0, 1.5 * long))
             process.kill()
             process.join()
             found = head_round(place, count + 2)
+            # Publications take longer as the history grows: the moments follow, so that they surround the commit.
+            long *= 0.9 if found == round_ else 1.15
             tally.add(round_ - 1, round_, found)
             untagged += found == round_ and is_untagged(place)
             again, after = publish_round(place, round_), head_round(place, count + 2)
