@@ -271,6 +271,7 @@ class TestCommands:
         assert code == 0
         assert "[bold]1.00 → 2.00" in told
         assert "Take 1" in told
+        assert re.search(r" \d{4}-\d\d-\d\d ", told)
         code, told = self.run("blame", ID, "0", "--repository", root, "--json")
         assert [event["kind"] for event in json.loads(told)] == ["added", "changed"]
 

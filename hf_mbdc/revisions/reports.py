@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hf_mbdc.revisions import wording
 from hf_mbdc.revisions.escape import visible
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def blame_table(events: Sequence[Mapping[str, Any]], repo_id: str, id: str) -> R
         by = f"{event['by']} ({event['model']})" if event["model"] else event["by"]
         table.add_row(
             Text(visible(event["version"], 16)),
-            Text(visible(event["created_at"], 10)),
+            Text(wording.day(event["created_at"])),
             _what(event),
             Text(visible(by, 80)),
         )
