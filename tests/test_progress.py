@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from hf_mbdc.progress import stage
@@ -11,6 +13,8 @@ from hf_mbdc.progress import stage
 def test_a_title_is_text_and_no_markup(
     terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # After `Dataset.map(num_proc=…)` os.environ is another object (datasets puts a copy back); rich has the old one.
+    monkeypatch.setattr("rich.console.Console._environ", os.environ)
     if terminal:
         monkeypatch.setenv("FORCE_COLOR", "1")
         monkeypatch.setenv("TERM", "xterm-256color")
