@@ -104,6 +104,12 @@ class Chromium:
         self.call("Page.navigate", url=path.resolve().as_uri())
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self.events.append(self._receive())
+        # The event may be one of the page before, told late by a busy machine.
+        here = json.dumps(path.resolve().as_uri())
+        deadline = time.monotonic() + 20
+        while not self.run(f"location.href === {here} && document.readyState === 'complete'"):
+            assert time.monotonic() < deadline, f"{path.name} was not loaded"
+            time.sleep(0.02)
 
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression."""

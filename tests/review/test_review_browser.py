@@ -108,6 +108,8 @@ def test_decisions_and_notes_come_back_when_the_page_is_opened_again(page: Chrom
     page.press("n")
     page.call("Input.insertText", text="ask Kim, a or x?")
     page.press("Escape", "j", "x")
+    assert verdicts(page)["fuzzy"] == "wrong"
+    page.run("new Promise((done) => setTimeout(done, 500))")  # the next page may run in another process
     page.open(tmp_path / "r.html")
     assert verdicts(page)["fuzzy"] == "wrong"
     click(page, "#rows button")
