@@ -14,7 +14,7 @@ import inspect
 import re
 import shlex
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -110,10 +110,13 @@ def test_python_tour_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest
     home.mkdir()
     monkeypatch.chdir(home)
     monkeypatch.setattr(hf_mbdc, "run", stand_in_for(hf_mbdc.run))
-    namespace: dict[str, object] = {"__name__": "readme"}
+    namespace: dict[str, Any] = {"__name__": "readme"}
     for block in PYTHON:
         # Leading newlines make a traceback name the README's own line.
         exec(compile("\n" * (block.line - 1) + block.text, str(ROOT / "README.md"), "exec"), namespace)
+    # What the tour promises in its comments is there when it has run.
+    assert [namespace[name].version for name in ("first", "second")] == ["v1.0.0", "v2.0.0"]
+    assert (home / "review.html").is_file()
 
 
 def stand_in_for(run):

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hf_mbdc.approaches._extractive_rows import Documents, given_answers
+from hf_mbdc.approaches._extractive_rows import read_rows
 from hf_mbdc.transforms.choose import best_matches
 from hf_mbdc.transforms.choose_learned import MAX_ROWS, Example
 from hf_mbdc.transforms.locate import locate
@@ -50,13 +50,10 @@ def examples(parts: Sequence[Dataset], max_distance: float) -> list[Example]:
 def _read(ds: Dataset, rows: list[int], max_distance: float) -> list[Example]:
     columns = [name for name in _COLUMNS if name in ds.column_names]
     batch = ds.with_format(None).select_columns(columns).select(rows)[:]
-    documents = Documents(batch)
+    asked, _ = read_rows(batch)  # the others have a reason, which annotate tells
     made = []
-    for row, (row_id, question) in enumerate(zip(batch["id"], batch["question"], strict=True)):
-        try:
-            document, given = documents.get(row), given_answers(batch["answers"][row])
-        except ValueError:  # annotate tells of such rows
-            continue
+    for row, (document, given) in asked.items():
+        row_id, question = batch["id"][row], batch["question"][row]
         occurrences = locate(document.text, given, max_distance=max_distance)
         pool = best_matches(occurrences)
         if pool and question and question.strip():

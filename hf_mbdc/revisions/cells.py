@@ -100,12 +100,18 @@ def _taken(array: pa.Array, rows: np.ndarray | None) -> pa.Array:
 
 
 def _in_one_type(before: pa.Array, after: pa.Array) -> tuple[pa.Array, pa.Array] | None:
-    for there in (True, False):
-        try:
-            return (before.cast(after.type), after) if there else (before, after.cast(before.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
-            continue
-    return None
+    if (there := _cast(before, after.type)) is not None:
+        return there, after
+    back = _cast(after, before.type)
+    return None if back is None else (before, back)
+
+
+def _cast(array: pa.Array, kind: pa.DataType) -> pa.Array | None:
+    """The array in another type; None where a value has no place in it, or Arrow knows no way."""
+    try:
+        return array.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        return None
 
 
 def _lists_differ(before: pa.Array, after: pa.Array) -> np.ndarray:

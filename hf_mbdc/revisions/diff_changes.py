@@ -91,10 +91,13 @@ def _whole(side: Side, rows: np.ndarray) -> pa.Array:
 def _json(cell: str | None, is_json: bool) -> str:
     if cell is None:
         return "null"
-    if is_json:
-        try:
-            json.loads(cell)
-            return cell
-        except ValueError:  # media are described in words
-            pass
-    return json.dumps(cell, ensure_ascii=False)
+    return cell if is_json and _parses(cell) else json.dumps(cell, ensure_ascii=False)
+
+
+def _parses(cell: str) -> bool:
+    """Whether a cell of a nested column is JSON; media are described in words."""
+    try:
+        json.loads(cell)
+    except ValueError:
+        return False
+    return True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,5 +161,10 @@ def test_document_types_are_refused(declared):
 @given(st.integers(0, 900), st.binary(max_size=6))
 def test_a_file_that_was_damaged_is_read_or_refused(place, junk):
     text = alto(LINE, HYPHENATED)
-    with contextlib.suppress(DataError):
-        read_alto(text[:place] + junk + text[place + len(junk) :], "a.xml")
+    sheets, refused = [], None
+    try:
+        sheets = read_alto(text[:place] + junk + text[place + len(junk) :], "a.xml")
+    except DataError as error:
+        refused = error
+    assert ("path 'a.xml'" in str(refused)) != bool(sheets)
+    assert all(word.strip() and len(box) == 4 for sheet in sheets for line in sheet.lines for word, box in line)

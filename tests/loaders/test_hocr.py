@@ -168,8 +168,13 @@ def test_titles(title, box, image):
 @given(st.integers(0, 1200), st.text("<>/ '\"=&;#aspnocrx_word!-[", max_size=12))
 def test_a_file_that_was_damaged_is_read_or_refused(place, junk):
     text = HEAD + PAGE + TAIL
-    with contextlib.suppress(DataError):
-        read_hocr(text[:place] + junk + text[place:], "a.hocr")
+    sheets, refused = [], None
+    try:
+        sheets = read_hocr(text[:place] + junk + text[place:], "a.hocr")
+    except DataError as error:
+        refused = error
+    assert ("path 'a.hocr'" in str(refused)) != bool(sheets)
+    assert all(word.strip() and len(box) == 4 for sheet in sheets for line in sheet.lines for word, box in line)
 
 
 def test_a_declaration_that_is_none():
