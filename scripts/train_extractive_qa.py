@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     from hf_mbdc.targets import load_target
     from hf_mbdc.targets.encoding import encode_rows
     from hf_mbdc.training.data import read_dataset, read_rows, split_of
-    from hf_mbdc.training.loop import CHECKPOINT, make_accelerator, train, training_identity
+    from hf_mbdc.training.loop import CHECKPOINT, make_accelerator, train, training_identity, weights_hash
     from hf_mbdc.training.model_card import render_model_card
     from hf_mbdc.training.predict import predict_rows
 
@@ -89,7 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
         lock.acquire()
     accelerator.wait_for_everyone()
     metrics = read_metrics(output) if flags.resume else {}
-    if metrics.get("identity") == training_identity(target.model, encoded, config, accelerator.num_processes):
+    identity = training_identity(weights_hash(target.model), encoded, config, accelerator.num_processes)
+    if metrics.get("identity") == identity:
         target, state = load_target(str(output)), None
     else:
         if accelerator.is_main_process:  # a kill from here on must not leave them beside other weights
@@ -139,6 +140,7 @@ def collect_metrics(state: TrainingState, encoded: list[EncodedRow], output: Pat
     weights = sorted(output.glob("*.safetensors"))
     return {
         "identity": state.identity,
+        "first_weights_sha256": state.first_weights,
         "loss": state.epoch_losses[-1],
         "epoch_losses": state.epoch_losses,
         "wall_seconds": round(state.wall_seconds, 3),

@@ -31,7 +31,11 @@ ALLOWED = {
     "synthesis": BASE | {"transforms", "approaches", "targets", "training", "generation"},
     "review": BASE | {"transforms", "approaches", "revisions"},  # the templates
     "revisions": BASE,
+    "publishing": BASE | {"transforms", "approaches", "revisions"},
     "guidance": BASE,
+    "experiments": BASE  # trains, so that guidance needs not
+    | {"transforms", "metrics", "approaches", "targets", "training", "synthesis", "guidance"}
+    | {"revisions", "publishing"},  # the page of a diagnosis
     "metrics": BASE,
 }
 

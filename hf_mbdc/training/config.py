@@ -30,6 +30,7 @@ class TrainingConfig:
         "chosen", "chosen: the answer's span; marginal: all candidates; hard_em: marginal, then best"
     )
     epochs: int = _flag(12, "passes over the rows")
+    max_steps: int = _flag(0, "steps in all, whatever the number of rows; 0: as many as the epochs take")
     batch_size: int = _flag(8, "rows per step and process")
     learning_rate: float = _flag(2e-3, "peak of the schedule: linear warm-up, then linear to 0")
     weight_decay: float = _flag(0.05, "of AdamW, on matrices and tables only")
@@ -43,7 +44,7 @@ class TrainingConfig:
             raise TrainingError(
                 f"There is no objective {self.objective!r}", mend=f"Take one of {', '.join(OBJECTIVES)}."
             )
-        for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "max_grad_norm", "seed"):
+        for name in ("epochs", "max_steps", "batch_size", "learning_rate", "weight_decay", "max_grad_norm", "seed"):
             least = 1 if name in ("epochs", "batch_size") else 0
             if not getattr(self, name) >= least:
                 raise TrainingError(f"{name} is {getattr(self, name)}", mend=f"It must be at least {least}.")

@@ -19,7 +19,7 @@ from hf_mbdc.errors import TrainingError
 from hf_mbdc.targets.batches import collate
 from hf_mbdc.targets.objective import labelled_spans, span_loss, span_scores
 from hf_mbdc.training.clock import Clock
-from hf_mbdc.training.order import epoch_batches
+from hf_mbdc.training.order import steps_by_epoch
 
 if TYPE_CHECKING:
     import torch
@@ -37,12 +37,13 @@ BETAS = (0.9, 0.98)
 class TrainingState:
     """Where a training is. Written beside the weights of a checkpoint; becomes part of `metrics.json`."""
 
-    identity: str = ""  # of rows, settings and number of processes
+    identity: str = ""  # of first weights, rows, settings and number of processes
+    first_weights: str = ""  # `weights_hash` before the first step
     step: int = 0
     tokens: int = 0  # model input tokens of all processes, without padding
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
-    epoch_losses: list[float] = field(default_factory=list)
+    epoch_losses: list[float] = field(default_factory=list)  # the last epoch may be a part of one, see `max_steps`
     open_losses: list[float] = field(default_factory=list)  # of the epoch that is not at its end
 
     def count(self, rows: Sequence[EncodedRow], loss: float, *, ends_epoch: bool) -> None:
@@ -102,14 +103,13 @@ def train(
     if not used:
         raise TrainingError("There is no row to train on", reasons=dict(Counter(row.left_out for row in rows)))
     processes = accelerator.num_processes
-    together = target.encoder.shares_documents
-    order = {"seed": config.seed, "together": together, "processes": processes}
-    epochs = [epoch_batches(used, config.batch_size, epoch=epoch, **order) for epoch in range(config.epochs)]
-    steps = [epoch[i : i + processes] for epoch in epochs for i in range(0, len(epoch), processes)]
-    last_steps = set(itertools.accumulate(len(epoch) // processes for epoch in epochs))
+    epochs = steps_by_epoch(used, config, together=target.encoder.shares_documents, processes=processes)
+    steps = list(itertools.chain.from_iterable(epochs))
+    last_steps = set(itertools.accumulate(map(len, epochs)))
     optimizer = torch.optim.AdamW(parameter_groups(target.model, config.weight_decay), betas=BETAS, fused=True)
+    first_weights = weights_hash(target.model)
     model, optimizer = accelerator.prepare(target.model, optimizer)
-    state = TrainingState(training_identity(target.model, rows, config, processes))
+    state = TrainingState(training_identity(first_weights, rows, config, processes), first_weights)
     if resume:
         state = _resume(accelerator, output_dir, state)
     model.train()
@@ -212,15 +212,24 @@ def _resume(accelerator: Accelerator, output_dir: Path, new: TrainingState) -> T
     return new
 
 
-def training_identity(
-    model: torch.nn.Module, rows: Sequence[EncodedRow], config: TrainingConfig, processes: int
-) -> str:
-    """A hash of all that decides what a training gives, except the code: first weights, inputs, labels, settings."""
+def weights_hash(model: torch.nn.Module) -> str:
+    """SHA-256 (hex) of all weights and buffers: before the first step, equal where two trainings start alike."""
     import torch
 
-    digest = hashlib.sha256(json.dumps([asdict(config), processes, len(rows)], sort_keys=True).encode())
+    digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode() + value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def training_identity(first_weights: str, rows: Sequence[EncodedRow], config: TrainingConfig, processes: int) -> str:
+    """A hash of all that decides what a training gives, except the code: first weights, inputs, labels, settings.
+
+    Args:
+        first_weights: `weights_hash` of the model that is about to be trained.
+    """
+    start = [first_weights, asdict(config), processes, len(rows)]
+    digest = hashlib.sha256(json.dumps(start, sort_keys=True).encode())
     for row in rows:
         digest.update(row.id.encode())
         digest.update(row.answer.tobytes() + row.candidates.tobytes() + bytes([row.left_out is None]))

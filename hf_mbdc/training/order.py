@@ -1,4 +1,4 @@
-"""Which rows are in which batch: an order that depends on seed and epoch only."""
+"""Which rows are in which batch: an order that depends on seed and epoch only, cut where the budget ends."""
 
 from __future__ import annotations
 
@@ -8,8 +8,33 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hf_mbdc.targets.encoding import EncodedRow
+    from hf_mbdc.training.config import TrainingConfig
 
 POOL = 16  # batches whose rows are sorted by length together, so that batches need little padding
+Step = list[list[int]]  # the batch of each process
+
+
+def steps_by_epoch(
+    rows: Sequence[EncodedRow], config: TrainingConfig, *, together: bool = False, processes: int = 1
+) -> list[list[Step]]:
+    """All steps of a training: of `config.epochs` whole epochs, or of as many as `config.max_steps` take.
+
+    The order of an epoch does not depend on where the last one ends, so that trainings with different budgets begin
+    alike.
+
+    Args:
+        together, processes: see `epoch_batches`.
+    """
+    epochs: list[list[Step]] = []
+    left = config.max_steps
+    while left > 0 if config.max_steps else len(epochs) < config.epochs:
+        batches = epoch_batches(
+            rows, config.batch_size, seed=config.seed, epoch=len(epochs), together=together, processes=processes
+        )
+        steps = [batches[i : i + processes] for i in range(0, len(batches), processes)]
+        epochs.append(steps[:left] if config.max_steps else steps)
+        left -= len(steps)
+    return epochs
 
 
 def epoch_batches(

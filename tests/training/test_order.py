@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mbdc.training.order import epoch_batches
+from hf_mbdc.training.config import TrainingConfig
+from hf_mbdc.training.order import epoch_batches, steps_by_epoch
 
 
 def rows_of(documents: list[int]) -> list[SimpleNamespace]:
@@ -59,3 +61,24 @@ def test_every_process_has_as_many_batches(processes: int) -> None:
     batches = epoch_batches(rows_of([1] * 9), 2, seed=0, epoch=0, processes=processes)
     assert len(batches) == -(-5 // processes) * processes
     assert {index for batch in batches for index in batch} == set(range(9))
+
+
+def test_epochs_give_as_many_steps_as_they_take() -> None:
+    epochs = steps_by_epoch(rows_of([1] * 9), TrainingConfig(epochs=2, batch_size=4))
+    assert [len(epoch) for epoch in epochs] == [3, 3]
+    assert [[step] for step in epoch_batches(rows_of([1] * 9), 4, seed=0, epoch=1)] == epochs[1]
+
+
+@pytest.mark.parametrize(("max_steps", "lengths"), [(1, [1]), (3, [3]), (4, [3, 1]), (7, [3, 3, 1])])
+def test_max_steps_cut_the_last_epoch_whatever_the_epochs(max_steps: int, lengths: list[int]) -> None:
+    rows = rows_of([1] * 9)
+    epochs = steps_by_epoch(rows, TrainingConfig(epochs=1, max_steps=max_steps, batch_size=4))
+    assert [len(epoch) for epoch in epochs] == lengths
+    whole = steps_by_epoch(rows, TrainingConfig(epochs=3, batch_size=4))
+    assert list(chain(*epochs)) == list(chain(*whole))[:max_steps]
+
+
+def test_max_steps_count_those_of_all_processes_once() -> None:
+    epochs = steps_by_epoch(rows_of([1] * 9), TrainingConfig(max_steps=4, batch_size=2), processes=2)
+    assert [len(epoch) for epoch in epochs] == [3, 1]
+    assert {len(step) for epoch in epochs for step in epoch} == {2}

@@ -23,6 +23,7 @@ def test_flags_give_the_same_configuration_back() -> None:
     [
         ({"objective": "softmax"}, "There is no objective 'softmax'. Take one of chosen, marginal, hard_em."),
         ({"epochs": 0}, "epochs is 0. It must be at least 1."),
+        ({"max_steps": -1}, "max_steps is -1. It must be at least 0."),
         ({"batch_size": -1}, "batch_size is -1"),
         ({"warmup": 1.5}, "warmup is 1.5. It must be from 0 to 1."),
         ({"marginal_fraction": 2.0}, "marginal_fraction is 2.0"),

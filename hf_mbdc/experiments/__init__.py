@@ -1,0 +1,1 @@
+"""Evidence that needs trainings: the methods of `guidance` joined to `training`, side by side and cached."""
