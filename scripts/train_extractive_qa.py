@@ -5,10 +5,11 @@
     accelerate launch scripts/train_extractive_qa.py --dataset DATA --output-dir OUT --model bert-base-uncased
 
 DATA is a folder written by `save_to_disk` or anything that `load_dataset` reads, with the columns of a loader and of
-`hf_mbdc.annotate`. OUT gets the model (`from_pretrained` reads it), its README.md, `metrics.json`, and
-`predictions-<split>.parquet`. A run that was killed goes on from its last checkpoint when the same command is given
-again, and ends with the same weights; one that was finished only predicts. `--epochs`, `--batch-size` and so on are the
-fields of `TrainingConfig`; rows per step are per process, as in every accelerate script.
+`hf_mbdc.annotate`. OUT gets the model (`from_pretrained` reads it), its README.md, `metrics.json`, `dynamics.parquet`
+(what it made of each training row in each epoch) and `predictions-<split>.parquet`. A run that was killed goes on from
+its last checkpoint when the same command is given again, and ends with the same weights; one that was finished only
+predicts. `--epochs`, `--batch-size` and so on are the fields of `TrainingConfig`; rows per step are per process, as in
+every accelerate script.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     from hf_mbdc.targets import load_target
     from hf_mbdc.targets.encoding import encode_rows
     from hf_mbdc.training.data import read_dataset, read_rows, split_of
+    from hf_mbdc.training.dynamics import FILE
     from hf_mbdc.training.loop import CHECKPOINT, make_accelerator, train, training_identity, weights_hash
     from hf_mbdc.training.model_card import render_model_card
     from hf_mbdc.training.predict import predict_rows
@@ -94,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
         target, state = load_target(str(output)), None
     else:
         if accelerator.is_main_process:  # a kill from here on must not leave them beside other weights
-            for stale in (output / "metrics.json", *output.glob("predictions-*.parquet")):
+            for stale in (output / "metrics.json", output / FILE, *output.glob("predictions-*.parquet")):
                 stale.unlink(missing_ok=True)
         accelerator.wait_for_everyone()
         state = train(

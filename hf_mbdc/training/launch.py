@@ -37,6 +37,7 @@ TRAINING_CODE = (
     "clock.py",
     "config.py",
     "data.py",
+    "dynamics.py",
     "loop.py",
     "order.py",
     "predict.py",

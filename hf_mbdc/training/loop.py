@@ -19,6 +19,7 @@ from hf_mbdc.errors import TrainingError
 from hf_mbdc.targets.batches import collate
 from hf_mbdc.targets.objective import labelled_spans, span_loss, span_scores
 from hf_mbdc.training.clock import Clock
+from hf_mbdc.training.dynamics import FILE, DynamicsRecorder, label_scores
 from hf_mbdc.training.order import steps_by_epoch
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def train(
 
     Args:
         rows: encoded rows; those with `left_out` are not used.
-        output_dir: where checkpoints and progress are written.
+        output_dir: where checkpoints, progress and `dynamics.parquet` (see `hf_mbdc.training.dynamics`) are written.
         clock: started with the process; says how often a checkpoint is written to `output_dir/checkpoint`.
         resume: whether to go on from that checkpoint.
 
@@ -110,21 +111,24 @@ def train(
     first_weights = weights_hash(target.model)
     model, optimizer = accelerator.prepare(target.model, optimizer)
     state = TrainingState(training_identity(first_weights, rows, config, processes), first_weights)
+    dynamics = DynamicsRecorder([row.id for row in used], accelerator.process_index)
     if resume:
-        state = _resume(accelerator, output_dir, state)
+        state = _resume(accelerator, output_dir, state, dynamics)
     model.train()
     with Progress(output_dir, len(steps), state.step, accelerator.is_main_process) as progress:
         for batches in steps[state.step :]:
             part = [used[index] for index in batches[accelerator.process_index]]
             rate = learning_rate(state.step, len(steps), config)
             best_only = config.objective == "hard_em" and state.step >= config.marginal_fraction * len(steps)
-            loss = _step(model, optimizer, part, target, config, accelerator, rate, best_only)
+            loss, seen = _step(model, optimizer, part, target, config, accelerator, rate, best_only)
+            dynamics.record(len(state.epoch_losses), batches[accelerator.process_index], seen)
             everywhere = [used[index] for batch in batches for index in batch]
             state.count(everywhere, loss, ends_epoch=state.step + 1 in last_steps)
             progress.advance(state.step, loss)
             if clock.due(accelerator):
                 state.add_time(clock)
-                _save(accelerator, output_dir, state)
+                _save(accelerator, output_dir, state, dynamics)
+    _write_dynamics(dynamics, accelerator, output_dir)
     state.add_time(clock)
     return state
 
@@ -138,7 +142,8 @@ def _step(
     accelerator: Accelerator,
     rate: float,
     best_only: bool,
-) -> float:
+) -> tuple[float, torch.Tensor]:
+    """One step of the optimizer; gives its loss, and what `label_scores` says of its rows before it."""
     spans = [labelled_spans(row, config.objective) for row in rows]
     batch = collate(rows, spans, target.encoder).to(accelerator.device)
     for group in optimizer.param_groups:
@@ -153,7 +158,7 @@ def _step(
     value = loss.item()
     if value != value:
         raise TrainingError("The loss is not a number", mend="Lower --learning-rate.", ids=[row.id for row in rows])
-    return value
+    return value, label_scores(scores, batch)
 
 
 def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -177,13 +182,14 @@ def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
     return config.learning_rate * min((step + 1) / warm, (steps - step) / max(1, steps - warm))
 
 
-def _save(accelerator: Accelerator, output_dir: Path, state: TrainingState) -> None:
+def _save(accelerator: Accelerator, output_dir: Path, state: TrainingState, dynamics: DynamicsRecorder) -> None:
     """Writes a checkpoint beside the old one and swaps them, so that a kill at any moment leaves a whole one."""
     new, old, final = (output_dir / f"{CHECKPOINT}{suffix}" for suffix in (".new", ".old", ""))
     if accelerator.is_main_process:
         shutil.rmtree(new, ignore_errors=True)
     accelerator.wait_for_everyone()
     accelerator.save_state(str(new))
+    dynamics.save(new)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         (new / "state.json").write_text(json.dumps(asdict(state)))
@@ -195,7 +201,9 @@ def _save(accelerator: Accelerator, output_dir: Path, state: TrainingState) -> N
     accelerator.wait_for_everyone()
 
 
-def _resume(accelerator: Accelerator, output_dir: Path, new: TrainingState) -> TrainingState:
+def _resume(
+    accelerator: Accelerator, output_dir: Path, new: TrainingState, dynamics: DynamicsRecorder
+) -> TrainingState:
     for suffix in ("", ".old"):  # `.old` alone: the kill came between the two renames
         folder = output_dir / f"{CHECKPOINT}{suffix}"
         if not (folder / "state.json").is_file():
@@ -207,9 +215,20 @@ def _resume(accelerator: Accelerator, output_dir: Path, new: TrainingState) -> T
                 path=str(folder),
                 mend="Give another --output-dir, or --no-resume to start again.",
             )
+        dynamics.load(folder)
         accelerator.load_state(str(folder))
         return state
     return new
+
+
+def _write_dynamics(dynamics: DynamicsRecorder, accelerator: Accelerator, output_dir: Path) -> None:
+    import pyarrow.parquet as pq
+
+    table = dynamics.table(accelerator)
+    if accelerator.is_main_process:
+        temporary = output_dir / f"{FILE}.tmp"
+        pq.write_table(table, temporary)
+        temporary.replace(output_dir / FILE)
 
 
 def weights_hash(model: torch.nn.Module) -> str:

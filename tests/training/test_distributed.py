@@ -54,3 +54,6 @@ def test_torchrun_with_two_processes(data: Path, tmp_path: Path) -> None:
     assert metrics["steps"] == 3 * 2  # 12 rows, 4 to a process: 2 batches each, the last one repeated
     table = pq.read_table(tmp_path / "predictions-test.parquet")
     assert table["id"].to_pylist() == ["007-company", "007-total", "008-company", "008-total"]
+    dynamics = pq.read_table(tmp_path / "dynamics.parquet")
+    assert dynamics["epoch"].to_pylist() == [epoch for epoch in range(3) for _ in range(12)]
+    assert len(set(zip(dynamics["id"].to_pylist(), dynamics["epoch"].to_pylist(), strict=True))) == 36
