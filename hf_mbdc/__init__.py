@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hf_mbdc.approaches import annotate, annotate_with_rejected, fit
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
-    from hf_mbdc.compaction import compact
     from hf_mbdc.errors import MbdcError
     from hf_mbdc.guidance.compare import compare
-    from hf_mbdc.history import load, log, show
     from hf_mbdc.iteration import run
-    from hf_mbdc.lineage import blame
     from hf_mbdc.loaders import load_dataset, load_with_rejected
-    from hf_mbdc.publication import publish
+    from hf_mbdc.publishing.compaction import compact
+    from hf_mbdc.publishing.history import load, log, show
+    from hf_mbdc.publishing.lineage import blame
+    from hf_mbdc.publishing.publication import publish
+    from hf_mbdc.publishing.reporting import report
+    from hf_mbdc.publishing.restoration import rollback
+    from hf_mbdc.publishing.verification import verify
     from hf_mbdc.records import Iteration
-    from hf_mbdc.reporting import report
     from hf_mbdc.reproduction import replay
-    from hf_mbdc.restoration import rollback
     from hf_mbdc.review.decisions import apply_decisions, read_decisions
     from hf_mbdc.review.page import inspect
-    from hf_mbdc.revisions.diff import diff
-    from hf_mbdc.revisions.folder import FolderRepository
-    from hf_mbdc.revisions.hub import HubRepository
-    from hf_mbdc.verification import verify
+    from hf_mbdc.revisions.diff.diff import diff
+    from hf_mbdc.revisions.repositories.folder import FolderRepository
+    from hf_mbdc.revisions.repositories.hub import HubRepository
     from hf_mbdc.writers.answer_struct import with_answer_struct
     from hf_mbdc.writers.squad import write_squad
 
@@ -67,31 +67,31 @@ __all__ = [
 
 _MODULE_OF = {
     "ExtractiveQA": "approaches.extractive_qa",
-    "FolderRepository": "revisions.folder",
-    "HubRepository": "revisions.hub",
+    "FolderRepository": "revisions.repositories.folder",
+    "HubRepository": "revisions.repositories.hub",
     "Iteration": "records",
     "MbdcError": "errors",
     "annotate": "approaches",
     "annotate_with_rejected": "approaches",
     "apply_decisions": "review.decisions",
-    "blame": "lineage",
-    "compact": "compaction",
+    "blame": "publishing.lineage",
+    "compact": "publishing.compaction",
     "compare": "guidance.compare",
-    "diff": "revisions.diff",
+    "diff": "revisions.diff.diff",
     "fit": "approaches",
     "inspect": "review.page",
-    "load": "history",
+    "load": "publishing.history",
     "load_dataset": "loaders",
     "load_with_rejected": "loaders",
-    "log": "history",
-    "publish": "publication",
+    "log": "publishing.history",
+    "publish": "publishing.publication",
     "read_decisions": "review.decisions",
     "replay": "reproduction",
-    "report": "reporting",
-    "rollback": "restoration",
+    "report": "publishing.reporting",
+    "rollback": "publishing.restoration",
     "run": "iteration",
-    "show": "history",
-    "verify": "verification",
+    "show": "publishing.history",
+    "verify": "publishing.verification",
     "with_answer_struct": "writers.answer_struct",
     "write_squad": "writers.squad",
 }

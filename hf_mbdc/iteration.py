@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
     from hf_mbdc.measurement import Measurement
     from hf_mbdc.progress import Update
-    from hf_mbdc.publication import Draft
+    from hf_mbdc.publishing.publication import Draft
     from hf_mbdc.recipe import DatasetRecipe, IterationRecipe, Recipe
-    from hf_mbdc.revisions.repository import Repository
+    from hf_mbdc.revisions.repositories.repository import Repository
     from hf_mbdc.training.config import TrainingConfig
 
 
@@ -131,7 +131,7 @@ def _prepare(
 
     from hf_mbdc.approaches import make_approach
     from hf_mbdc.recipe import check_options, read_recipe
-    from hf_mbdc.revisions.repository import open_repository
+    from hf_mbdc.revisions.repositories.repository import open_repository
     from hf_mbdc.training.checks import check_max_parallel, check_model, check_work_dir
     from hf_mbdc.training.config import TrainingConfig
 
@@ -164,9 +164,9 @@ def _step_options(name: str, options: dict[str, Any], *, key: str) -> Any:
 
 def _start(bench: Workbench) -> tuple[Iteration, DatasetDict]:
     """The revision to start from: the one the recipe names, or the annotated raw files, published as the baseline."""
-    from hf_mbdc.history import find_published, load, show
-    from hf_mbdc.parentage import parent_of
-    from hf_mbdc.publication import draft
+    from hf_mbdc.publishing.history import find_published, load, show
+    from hf_mbdc.publishing.parentage import parent_of
+    from hf_mbdc.publishing.publication import draft
 
     plan = bench.recipe
     if plan.dataset.revision is not None:
@@ -199,7 +199,7 @@ def _start(bench: Workbench) -> tuple[Iteration, DatasetDict]:
 
 
 def _publish_baseline(bench: Workbench, first: Draft, steps: tuple[StepRecord, ...]) -> Iteration:
-    from hf_mbdc.publication import commit
+    from hf_mbdc.publishing.publication import commit
 
     seeds = len(bench.recipe.evaluation.seeds)
     with _stage(bench, f"Training the target on the baseline ({seeds} {'seed' if seeds == 1 else 'seeds'})") as update:
@@ -291,10 +291,10 @@ def _iterate(
     bench: Workbench, item: IterationRecipe, parent: Iteration, dataset: DatasetDict
 ) -> tuple[Iteration, DatasetDict]:
     """Makes a candidate from the parent, measures both, publishes or records the candidate; gives record and rows."""
-    from hf_mbdc.history import find_published
-    from hf_mbdc.publication import draft
-    from hf_mbdc.revisions.diff import diff
-    from hf_mbdc.revisions.version import next_version
+    from hf_mbdc.publishing.history import find_published
+    from hf_mbdc.publishing.publication import draft
+    from hf_mbdc.publishing.version import next_version
+    from hf_mbdc.revisions.diff.diff import diff
 
     candidate, steps = _synthesize(bench, item, dataset)
     if not any(step.changed or step.added or step.rejected for step in steps):
@@ -330,7 +330,7 @@ def _weigh_and_publish(
     """Trains on parent and candidate, compares them, decides, and commits the candidate where it then belongs."""
     from hf_mbdc.guidance.decide import decide
     from hf_mbdc.measurement import weigh
-    from hf_mbdc.publication import commit
+    from hf_mbdc.publishing.publication import commit
 
     plan = bench.recipe.evaluation
     with _stage(bench, f"Training the target on parent and candidate (seeds: {len(plan.seeds)} each)") as update:

@@ -14,7 +14,7 @@ from hf_mbdc.records import Iteration
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-    from hf_mbdc.revisions.repository import Repository
+    from hf_mbdc.revisions.repositories.repository import Repository
 
 MODEL = "mbdc_model"
 
@@ -91,9 +91,9 @@ def replay(
         >>> replay("me/quickstart", "v2.0.0", repository="./repo").same  # doctest: +SKIP
         True
     """
-    from hf_mbdc.history import load, show
     from hf_mbdc.progress import without_bars_of_datasets
-    from hf_mbdc.revisions.repository import open_repository
+    from hf_mbdc.publishing.history import load, show
+    from hf_mbdc.revisions.repositories.repository import open_repository
 
     opened = open_repository(repository)
     record = show(repo_id, revision, repository=opened)
@@ -111,8 +111,8 @@ def _make_again(
     max_parallel: int | None,
     progress: bool,
 ) -> DatasetDict:
-    from hf_mbdc.history import load
     from hf_mbdc.iteration import rebuild
+    from hf_mbdc.publishing.history import load
 
     if record.restores is not None:
         return load(record.repo_id, record.restores.sha, repository=repository)
@@ -134,8 +134,8 @@ def _make_again(
 
 def _arranged(record: Iteration, made: DatasetDict, repository: Repository) -> DatasetDict:
     """The rows in the order in which publishing puts them where dead rows stay in the files."""
-    from hf_mbdc.parentage import read_rows
-    from hf_mbdc.revisions.live import arrange
+    from hf_mbdc.publishing.parentage import read_rows
+    from hf_mbdc.revisions.files.live import arrange
 
     if record.layout.get("deletes") != "live":
         return made
@@ -144,9 +144,9 @@ def _arranged(record: Iteration, made: DatasetDict, repository: Repository) -> D
 
 
 def _compare(record: Iteration, published: DatasetDict, made: DatasetDict) -> Replay:
-    from hf_mbdc.publication import environment
+    from hf_mbdc.publishing.publication import environment
     from hf_mbdc.revisions.content_hash import combine_hashes, content_hash
-    from hf_mbdc.revisions.diff import diff
+    from hf_mbdc.revisions.diff.diff import diff
 
     then = {name: said.content_hash for name, said in record.splits.items()}
     now = {name: content_hash(split) for name, split in made.items()}

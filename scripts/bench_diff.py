@@ -143,9 +143,9 @@ def run_hf_mbdc(folder: Path) -> Callable[[], dict[str, int]]:
     """`hf_mbdc.diff`, with all that it tells of the changes."""
     from datasets import Dataset
 
-    from hf_mbdc.revisions.diff import diff
+    from hf_mbdc.revisions.diff.diff import diff
 
-    importlib.import_module("hf_mbdc.revisions.diff_build")  # which the first diff would import
+    importlib.import_module("hf_mbdc.revisions.diff.build")  # which the first diff would import
     importlib.import_module("rapidfuzz.distance")
     files = [folder / f"{name}.parquet" for name in ("old", "new")]
     sides: list[Any] = files if files[0].exists() else [Dataset(table) for table in _tables(folder)]

@@ -95,7 +95,7 @@ def rows_of(round_: int) -> DatasetDict:
 def publish_round(place: str, round_: int) -> str:
     """The version, or what the error says; an error of another kind than ours is not caught."""
     from hf_mbdc.errors import MbdcError
-    from hf_mbdc.publication import publish
+    from hf_mbdc.publishing.publication import publish
 
     try:
         return publish(rows_of(round_), ID, repository=place, message=f"round {round_}").version
@@ -106,10 +106,10 @@ def publish_round(place: str, round_: int) -> str:
 def head_round(place: str, rounds: int) -> int | str:
     """The round that is the head (−1: none), or what is wrong with the repository."""
     from hf_mbdc.errors import MbdcError
-    from hf_mbdc.history import load, versions
+    from hf_mbdc.publishing.history import load, versions
+    from hf_mbdc.publishing.verification import verify
     from hf_mbdc.revisions.content_hash import dataset_hash
-    from hf_mbdc.revisions.repository import open_repository
-    from hf_mbdc.verification import verify
+    from hf_mbdc.revisions.repositories.repository import open_repository
 
     repository = open_repository(place)
     try:
@@ -151,7 +151,9 @@ def caches(scratch: Path) -> Iterator[None]:
 def start(job: Any, place: str, scratch: Path, *args: Any) -> tuple[Any, Connection]:
     """A process that runs `job(pipe, place, *args)`, and our end of the pipe."""
     context: Any = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hf_mbdc.publication", "hf_mbdc.revisions.hub", "hf_mbdc.revisions.layout"])
+    context.set_forkserver_preload(
+        ["hf_mbdc.publishing.publication", "hf_mbdc.revisions.repositories.hub", "hf_mbdc.revisions.files.layout"]
+    )
     ours, its = context.Pipe()
     process = context.Process(target=_run, args=(its, job, place, str(scratch), *args))
     process.start()
@@ -167,9 +169,9 @@ def _run(pipe: Connection, job: Any, place: str, scratch: str, *args: Any) -> No
 def publish_when_told(pipe: Connection, place: str, round_: int) -> None:
     """Imports and makes what it needs, says "ready", waits, publishes, says how it went."""
     import hf_mbdc.approaches
-    import hf_mbdc.publication
-    import hf_mbdc.revisions.card
-    import hf_mbdc.revisions.layout  # noqa: F401
+    import hf_mbdc.publishing.publication
+    import hf_mbdc.revisions.card.card
+    import hf_mbdc.revisions.files.layout  # noqa: F401
 
     rows_of(round_)
     pipe.send("ready")
@@ -179,8 +181,8 @@ def publish_when_told(pipe: Connection, place: str, round_: int) -> None:
 
 def publish_beside_others(pipe: Connection, place: str, name: int, times: int) -> None:
     """Adds a row and edits one of its own, `times` times; says the versions."""
-    from hf_mbdc.history import load
-    from hf_mbdc.publication import publish
+    from hf_mbdc.publishing.history import load
+    from hf_mbdc.publishing.publication import publish
 
     pipe.send("ready")
     pipe.recv()
@@ -272,8 +274,8 @@ def time_of_a_publication(place: str, scratch: Path) -> float:
 
 
 def is_untagged(place: str) -> bool:
-    from hf_mbdc.history import versions
-    from hf_mbdc.revisions.repository import open_repository
+    from hf_mbdc.publishing.history import versions
+    from hf_mbdc.revisions.repositories.repository import open_repository
 
     repository = open_repository(place)
     return versions(ID, repository)[0].version not in repository.tags(ID)
@@ -281,9 +283,9 @@ def is_untagged(place: str) -> bool:
 
 def crowd(publishers: int, times: int, place: str, scratch: Path) -> Tally:
     """`publishers` at once, each `times` times. `new_head` counts the publications that are in the history."""
-    from hf_mbdc.history import load, versions
-    from hf_mbdc.revisions.repository import open_repository
-    from hf_mbdc.verification import verify
+    from hf_mbdc.publishing.history import load, versions
+    from hf_mbdc.publishing.verification import verify
+    from hf_mbdc.revisions.repositories.repository import open_repository
 
     begun = time.monotonic()
     with caches(scratch / "ours"):

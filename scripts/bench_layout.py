@@ -26,11 +26,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset, DatasetDict
 
-from hf_mbdc.publication import commit, draft
-from hf_mbdc.revisions.folder import FolderRepository
-from hf_mbdc.revisions.forecast import ChunkStore
-from hf_mbdc.revisions.layout import Deletes, write_files
-from hf_mbdc.revisions.live import arrange
+from hf_mbdc.publishing.publication import commit, draft
+from hf_mbdc.revisions.files.layout import Deletes, write_files
+from hf_mbdc.revisions.files.live import arrange
+from hf_mbdc.revisions.repositories.folder import FolderRepository
+from hf_mbdc.revisions.repositories.forecast import ChunkStore
 
 WORDS, LETTERS = 20_000, "abcdefghijklmnopqrstuvwxyz"
 BARS = {"lazy": 1 / 10, "live": 1 / 40}

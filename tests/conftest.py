@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hf_mbdc.revisions.repository import Repository
+    from hf_mbdc.revisions.repositories.repository import Repository
 
 # Before the first import of huggingface_hub and datasets, which read these once. Port 9 (discard) answers nobody.
 SCRATCH = tempfile.mkdtemp(prefix="hf-mbdc-tests-")
@@ -44,8 +44,8 @@ def repository(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
     from huggingface_hub import constants
     from loopback_hub import LoopbackHub
 
-    from hf_mbdc.revisions.folder import FolderRepository
-    from hf_mbdc.revisions.hub import HubRepository
+    from hf_mbdc.revisions.repositories.folder import FolderRepository
+    from hf_mbdc.revisions.repositories.hub import HubRepository
 
     if request.param == "folder":
         yield FolderRepository(tmp_path / "repo")

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from loopback_hub import LoopbackHub
 
-from hf_mbdc.revisions import hub_calls
+from hf_mbdc.revisions.repositories import hub_calls
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 

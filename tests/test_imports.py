@@ -62,7 +62,8 @@ def part_of(path: Path) -> str:
 
 
 def test_every_folder_has_its_rule() -> None:
-    assert {path.parent.relative_to(PACKAGE).parts[0] for path in PACKAGE.glob("*/**/*.py")} <= ALLOWED.keys()
+    folders = {path.parent.relative_to(PACKAGE).parts[0] for path in PACKAGE.glob("*/**/*.py")}
+    assert folders - {"cli"} <= ALLOWED.keys()  # the command line may use everything
 
 
 @pytest.mark.parametrize("part", ALLOWED)

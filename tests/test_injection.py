@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 
 import hf_mbdc as mbdc
 from hf_mbdc.records import Decision
-from hf_mbdc.revisions.repository import Repository
+from hf_mbdc.revisions.repositories.repository import Repository
 
 ID = "me/x"
 NASTY = {
@@ -141,8 +141,8 @@ def test_no_token_and_no_name_of_this_machine(
 def test_a_refused_candidate_changes_no_more(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from hf_mbdc.publication import commit, draft
-    from hf_mbdc.revisions.folder import FolderRepository
+    from hf_mbdc.publishing.publication import commit, draft
+    from hf_mbdc.revisions.repositories.folder import FolderRepository
 
     repository = FolderRepository(tmp_path)
     mbdc.publish(rows("one", ("a",), 0), ID, repository=repository, message="first")

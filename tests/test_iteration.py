@@ -15,11 +15,11 @@ from loopback_hub import LoopbackHub
 
 import hf_mbdc as mbdc
 from hf_mbdc.errors import DataError, RecipeError, RepositoryError, StaleParentError, TrainingError
-from hf_mbdc.publication import publish
+from hf_mbdc.publishing.publication import publish
 from hf_mbdc.recipe import Recipe, read_recipe
 from hf_mbdc.records import Cost
 from hf_mbdc.revisions.content_hash import content_hash
-from hf_mbdc.revisions.folder import FolderRepository
+from hf_mbdc.revisions.repositories.folder import FolderRepository
 from hf_mbdc.training.launch import TrainingJob, TrainingResult
 
 ID = "me/quickstart"

@@ -11,10 +11,10 @@ import pytest
 
 import hf_mbdc as mbdc
 from hf_mbdc.errors import DataError, RecipeError
-from hf_mbdc.history import find_manifest
+from hf_mbdc.publishing.history import find_manifest
 from hf_mbdc.recipe import Recipe, read_recipe
 from hf_mbdc.records import Cost
-from hf_mbdc.revisions.folder import FolderRepository
+from hf_mbdc.revisions.repositories.folder import FolderRepository
 from hf_mbdc.training.launch import TrainingJob, TrainingResult
 
 ID = "me/quickstart"
@@ -79,7 +79,7 @@ def test_models_that_decide_otherwise(root: Path, models: FakeModels) -> None:
 
 
 def test_a_package_of_another_version_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hf_mbdc.publication.environment", lambda: {"python": "2.7"})
+    monkeypatch.setattr("hf_mbdc.publishing.publication.environment", lambda: {"python": "2.7"})
     found = mbdc.replay(ID, "v1.0.0", repository=root, progress=False)
     assert found.same
     assert found.environment["python"][1] == "2.7"

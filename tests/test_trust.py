@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 import hf_mbdc as mbdc
 from hf_mbdc.cli import app
 from hf_mbdc.errors import DataError, RepositoryError, RevisionNotFoundError
-from hf_mbdc.publication import commit, draft
+from hf_mbdc.publishing.publication import commit, draft
 from hf_mbdc.records import Decision, ParentRecord, StepRecord
-from hf_mbdc.revisions.folder import FolderRepository
-from hf_mbdc.revisions.hub import HubRepository
-from hf_mbdc.revisions.repository import Repository
+from hf_mbdc.revisions.repositories.folder import FolderRepository
+from hf_mbdc.revisions.repositories.hub import HubRepository
+from hf_mbdc.revisions.repositories.repository import Repository
 
 ID = "me/receipts"
 

@@ -233,7 +233,7 @@ def _json(data: Any) -> str:
 def _render(data: dict[str, Any], documents: dict[str, str], images: dict[str, str]) -> str:
     import jinja2
 
-    from hf_mbdc.revisions.card import read_template
+    from hf_mbdc.revisions.card.card import read_template
 
     style, script = read_template("inspect.css").strip(), read_template("inspect.js").strip()
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)

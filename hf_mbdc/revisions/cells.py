@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import ClassLabel, Image, LargeList, List, Value
 
-from hf_mbdc.revisions.diff import Kind
+from hf_mbdc.revisions.diff.diff import Kind
 from hf_mbdc.revisions.rows import is_list, plain
 
 MANY_ROWS = 16  # on average, from which on runs of rows are copied as such

@@ -24,7 +24,7 @@ from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.review import documents, page, view
 from hf_mbdc.review.images import shrink
 from hf_mbdc.review.page import inspect
-from hf_mbdc.revisions.card import read_template
+from hf_mbdc.revisions.card.card import read_template
 
 ATTACK = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>]]>&lt;\u2028'\"`${1}"
 

@@ -1,0 +1,5 @@
+"""`python -m hf_mbdc.cli`."""
+
+from hf_mbdc.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""What changed between two revisions of a dataset, by key, and how it is told."""

@@ -1,0 +1,1 @@
+"""Two changes of one revision made one."""

@@ -1,0 +1,1 @@
+"""Where revisions live: a folder, or a Hub; one interface."""
