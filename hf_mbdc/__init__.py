@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hf_mbdc.loaders import load_dataset, load_with_rejected
     from hf_mbdc.publishing.compaction import compact
     from hf_mbdc.publishing.history import load, log, show
+    from hf_mbdc.publishing.ledger import ledger
     from hf_mbdc.publishing.lineage import blame
     from hf_mbdc.publishing.publication import publish
     from hf_mbdc.publishing.reporting import report
@@ -49,6 +50,7 @@ __all__ = [
     "diff",
     "fit",
     "inspect",
+    "ledger",
     "load",
     "load_dataset",
     "load_with_rejected",
@@ -80,6 +82,7 @@ _MODULE_OF = {
     "diff": "revisions.diff.diff",
     "fit": "approaches",
     "inspect": "review.page",
+    "ledger": "publishing.ledger",
     "load": "publishing.history",
     "load_dataset": "loaders",
     "load_with_rejected": "loaders",

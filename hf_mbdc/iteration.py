@@ -80,11 +80,26 @@ def run(
         parent, dataset = _start(bench)
         latest = parent
         for item in bench.recipe.iterations:
-            if item.steps:
+            if item.steps and not _stops(bench):
                 latest, candidate = _iterate(bench, item, parent, dataset)
                 if not latest.decision.refused:  # else the next iteration starts from the same parent
                     parent, dataset = latest, candidate
     return latest
+
+
+def _stops(bench: Workbench) -> bool:
+    """Whether the recipe's stop rule forbids a further iteration; says so."""
+    from hf_mbdc.guidance.economy import keep_ledger, reason_to_stop
+    from hf_mbdc.publishing.history import log
+
+    rule = bench.recipe.stop
+    if rule is None:
+        return False
+    history = log(bench.recipe.repo_id, repository=bench.repository)[::-1]
+    reason = reason_to_stop(keep_ledger(history, unit=rule.unit), per_point=rule.per_point, total=rule.total)
+    if reason is not None:
+        _say(bench, f"Stopped by the recipe's rule: {reason}")
+    return reason is not None
 
 
 def rebuild(
@@ -220,13 +235,13 @@ def _load_and_annotate(bench: Workbench, source: DatasetRecipe) -> tuple[Dataset
     from datasets import concatenate_datasets
 
     from hf_mbdc.approaches import annotate_with_rejected, reason_kind
-    from hf_mbdc.guidance.ledger import Ledger
+    from hf_mbdc.guidance.meter import CostMeter
     from hf_mbdc.loaders import load_with_rejected
 
     assert source.name is not None  # checked by read_recipe
-    with _stage(bench, f"Loading {source.name}"), Ledger() as loading:
+    with _stage(bench, f"Loading {source.name}"), CostMeter() as loading:
         loaded = load_with_rejected(source.name, source.data_dir, **source.options)
-    with _stage(bench, f"Annotating for {bench.approach.name}"), Ledger() as annotating:
+    with _stage(bench, f"Annotating for {bench.approach.name}"), CostMeter() as annotating:
         dataset, refused = annotate_with_rejected(loaded.dataset, bench.approach)
     rows = sum(len(split) for split in loaded.dataset.values())
     load_step = StepRecord(

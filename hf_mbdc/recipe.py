@@ -120,6 +120,32 @@ class PricesRecipe:
 
 
 @dataclass(frozen=True)
+class StopRecipe:
+    """When no further iteration starts: when its next point, or all of them together, would cost too much.
+
+    `unit`: wall_hours, cpu_hours, gpu_hours, model_calls, million_tokens, or money (by `prices`). `per_point`: most
+    that the next point of the metric may be expected to cost. `total`: most that all iterations may cost.
+    """
+
+    unit: str = "cpu_hours"
+    per_point: float | None = None
+    total: float | None = None
+
+    def __post_init__(self) -> None:
+        from hf_mbdc.guidance.economy import UNITS
+
+        if self.unit not in UNITS:
+            mend = f"Take one of {', '.join(UNITS)}."
+            raise RecipeError("No such unit of cost", key="unit", value=self.unit, mend=mend)
+        for name in ("per_point", "total"):
+            limit = getattr(self, name)
+            if limit is not None and not 0 < limit < math.inf:
+                raise RecipeError("A limit is not above 0", key=name, value=limit)
+        if self.per_point is None and self.total is None:
+            raise RecipeError("The stop rule has no limit", key="per_point", mend="Set per_point, total or both.")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A whole recipe, checked. `repository` is a folder, or `hub` for the Hub of HF_ENDPOINT and HF_TOKEN.
 
@@ -134,6 +160,7 @@ class Recipe:
     evaluation: EvaluationRecipe = EvaluationRecipe()
     repository: str = "./repo"
     prices: PricesRecipe | None = None
+    stop: StopRecipe | None = None
     sensitive: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -144,6 +171,9 @@ class Recipe:
             raise RecipeError("A revision is not read from files", key="dataset.data_dir", mend="Leave it out.")
         if not self.iterations:
             raise RecipeError("A recipe has at least one iteration", key="iterations", mend="Add one with a message.")
+        if self.stop is not None and self.stop.unit == "money" and self.prices is None:
+            mend = "Add `prices`, or count in cpu_hours."
+            raise RecipeError("Money is counted and no price is given", key="stop.unit", value="money", mend=mend)
         if self.evaluation.slice_by in self.sensitive:
             mend = "The parts are named by the values of this column: slice by another one."
             raise RecipeError("A sensitive column names the parts", key="evaluation.slice_by", mend=mend)
@@ -194,7 +224,7 @@ def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
     data["dataset"]["options"] = {name: _pathless(value) for name, value in options.items() if name != "token"}
     data["dataset"]["name"] = _pathless(data["dataset"]["name"])
     data["target"]["model"] = _pathless(data["target"]["model"])
-    return {name: value for name, value in data.items() if value or name not in ("prices", "sensitive")}
+    return {name: value for name, value in data.items() if value or name not in ("prices", "sensitive", "stop")}
 
 
 def _pathless(value: Any) -> Any:

@@ -31,7 +31,7 @@ ALLOWED = {
     "synthesis": BASE | {"transforms", "approaches", "targets", "training", "generation"},
     "review": BASE | {"transforms", "approaches", "revisions"},  # the templates
     "revisions": BASE,
-    "publishing": BASE | {"transforms", "approaches", "revisions"},
+    "publishing": BASE | {"transforms", "approaches", "revisions", "guidance"},
     "guidance": BASE,
     "experiments": BASE  # trains, so that guidance needs not
     | {"transforms", "metrics", "approaches", "targets", "training", "synthesis", "guidance"}

@@ -9,17 +9,17 @@ from types import TracebackType
 from hf_mbdc.records import Cost
 
 
-class Ledger:
+class CostMeter:
     """Measures wall and CPU seconds inside a `with` block and sums what the work reports.
 
     CPU seconds are of all threads of this process and of its children, as far as they have been waited for by the end
     of the block (the operating system tells no sooner; on Windows it does not tell of children).
 
     Example:
-        >>> with Ledger() as ledger:
-        ...     ledger.add(Cost(model_calls=2, tokens=600))
-        ...     ledger.add(Cost(model_calls=1, tokens=250))
-        >>> ledger.cost.model_calls, ledger.cost.tokens, ledger.cost.wall_seconds >= 0
+        >>> with CostMeter() as meter:
+        ...     meter.add(Cost(model_calls=2, tokens=600))
+        ...     meter.add(Cost(model_calls=1, tokens=250))
+        >>> meter.cost.model_calls, meter.cost.tokens, meter.cost.wall_seconds >= 0
         (3, 850, True)
     """
 
@@ -37,7 +37,7 @@ class Ledger:
         """What it cost so far; after the block, what it cost in all."""
         return self._added + (self._measured if self._measured is not None else self._elapsed())
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> CostMeter:
         self._measured, self._started = None, _clock()
         return self
 

@@ -1,4 +1,4 @@
-"""The ledger measures seconds (also of children) and sums what it is told."""
+"""The meter measures seconds (also of children) and sums what it is told."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-import hf_mbdc.guidance.ledger as module
-from hf_mbdc.guidance.ledger import Ledger
+import hf_mbdc.guidance.meter as module
+from hf_mbdc.guidance.meter import CostMeter
 from hf_mbdc.records import Cost
 
 
@@ -31,32 +31,32 @@ def test_example_in_the_docstring() -> None:
 
 
 def test_seconds_are_of_the_block_and_of_its_children(clock: dict[str, float]) -> None:
-    with Ledger() as ledger:
+    with CostMeter() as meter:
         clock.update(wall=104.0, cpu=11.5, user=3.0, system=2.25)
-        assert ledger.cost == Cost(wall_seconds=4.0, cpu_seconds=3.75)  # so far
-        ledger.add(Cost(model_calls=1, tokens=10, bytes=5))
-        ledger.add(Cost(model_calls=2, tokens=20, bytes=7))
+        assert meter.cost == Cost(wall_seconds=4.0, cpu_seconds=3.75)  # so far
+        meter.add(Cost(model_calls=1, tokens=10, bytes=5))
+        meter.add(Cost(model_calls=2, tokens=20, bytes=7))
     clock.update(wall=999.0, cpu=999.0)
-    assert ledger.cost == Cost(4.0, 3.75, model_calls=3, tokens=30, bytes=12)
+    assert meter.cost == Cost(4.0, 3.75, model_calls=3, tokens=30, bytes=12)
 
 
 def test_work_done_elsewhere_adds_to_what_was_measured(clock: dict[str, float]) -> None:
-    with Ledger() as ledger:
+    with CostMeter() as meter:
         clock["wall"] += 1
-        ledger.add(Cost(wall_seconds=60, cpu_seconds=30))
-    assert ledger.cost == Cost(wall_seconds=61, cpu_seconds=30)
+        meter.add(Cost(wall_seconds=60, cpu_seconds=30))
+    assert meter.cost == Cost(wall_seconds=61, cpu_seconds=30)
 
 
 def test_cost_is_kept_when_the_work_fails(clock: dict[str, float]) -> None:
-    ledger = Ledger()
-    assert ledger.cost == Cost()
+    meter = CostMeter()
+    assert meter.cost == Cost()
 
     def fail() -> None:
-        with ledger:
+        with meter:
             clock["wall"] += 2
             raise ValueError("no luck")
 
     with pytest.raises(ValueError, match="no luck"):
         fail()
     clock["wall"] += 50
-    assert ledger.cost.wall_seconds == 2
+    assert meter.cost.wall_seconds == 2
