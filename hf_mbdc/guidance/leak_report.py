@@ -74,7 +74,8 @@ def leak_reason(report: LeakReport) -> str | None:
 
     Example:
         >>> count = LeakCount("test", "exact", "context", True, 4, 2, (LeakPair("a", "b", 1.0),))
-        >>> print(leak_reason(LeakReport(("context",), 90, 9, {"test": 40}, (count,))))  # doctest: +NORMALIZE_WHITESPACE
+        >>> report = LeakReport(("context",), 90, 9, {"test": 40}, (count,))
+        >>> print(leak_reason(report))  # doctest: +NORMALIZE_WHITESPACE
         The candidate brings evaluation rows into train: 4 of 40 test rows by 2 train rows (exact, context; such as a →
         b). What it scores on them is no evidence.
     """

@@ -47,10 +47,7 @@ def test_unrelated_rows_leak_nothing() -> None:
 
 def test_every_split_tells_its_own_leaks() -> None:
     train = rows(["x " + DOCUMENTS[0].upper() + "!", *DOCUMENTS[1:4]])
-    evaluation = {
-        "validation": rows([DOCUMENTS[1], DOCUMENTS[8]], "v"),
-        "test": rows([DOCUMENTS[2], DOCUMENTS[0]], "t"),
-    }
+    validation, test = rows([DOCUMENTS[1], DOCUMENTS[8]], "v"), rows([DOCUMENTS[2], DOCUMENTS[0]], "t")
     report = find_leaks(train, {"validation": validation, "test": test})
     assert found(report) == [
         ("validation", "exact", "text", True, 1, 1),
