@@ -32,12 +32,23 @@ class Approach(Protocol):
     """What `annotate` asks of an approach."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As recipes and manifests name it."""
+        ...
+
     @property
-    def reads(self) -> Features: ...
+    def reads(self) -> Features:
+        """The columns that it needs."""
+        ...
+
     @property
-    def adds(self) -> Features: ...
-    def try_transform(self, batch: Mapping[str, Sequence[Any]]) -> tuple[dict[str, list[Any]], list[str | None]]: ...
+    def adds(self) -> Features:
+        """The columns that it makes; equal names are replaced."""
+        ...
+
+    def try_transform(self, batch: Mapping[str, Sequence[Any]]) -> tuple[dict[str, list[Any]], list[str | None]]:
+        """The new columns of a batch, and for each row the reason why it could not be annotated, or None."""
+        ...
 
 
 def annotate(ds: AnyDataset, approach: Approach, *, num_proc: int | None = None, batch_size: int = 1000) -> AnyDataset:

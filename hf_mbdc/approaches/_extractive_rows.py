@@ -42,6 +42,7 @@ class Document:
 
     @cached_property
     def choice_text(self) -> ChoiceText:
+        """The document as the choice among occurrences reads it; made when first asked for."""
         return ChoiceText(self.context, self.boxes, self.offsets, self.pages)
 
 
@@ -54,6 +55,7 @@ class Documents:
         self._by_context: dict[str, Document] = {}
 
     def get(self, row: int) -> Document:
+        """The document of a row; rows with equal words, boxes and pages share one."""
         words, boxes, context, pages = (column[row] for column in self._rows)
         known = self._by_context.get(context)
         if known is None or known.words != words or known.boxes != boxes or known.pages != pages:
@@ -112,4 +114,5 @@ def single(score: float) -> float:
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list[Any]]:
+    """Rows as columns."""
     return {name: [row[name] for row in rows] for name in names}

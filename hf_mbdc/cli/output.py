@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 
 def print_rich(renderable: Any) -> None:
+    """Prints a rich table or text on standard output."""
     from rich.console import Console
 
     Console().print(renderable)
 
 
 def print_json(data: Any) -> None:
+    """Prints data as JSON on standard output, keys sorted."""
     typer.echo(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False))
 
 
@@ -27,6 +29,7 @@ def as_record(item: Iteration) -> dict[str, Any]:
 
 
 def show_publication(record: Iteration, as_json: bool, *, dry_run: bool = False) -> None:
+    """Prints what a publication did, or would do."""
     if as_json:
         print_json(as_record(record))
         return
@@ -36,6 +39,7 @@ def show_publication(record: Iteration, as_json: bool, *, dry_run: bool = False)
 
 
 def print_error(text: str) -> None:
+    """Prints one line on standard error; text of the error is never read as markup."""
     from rich.console import Console
     from rich.text import Text
 

@@ -66,6 +66,7 @@ class Economy:
 
     @property
     def accepted_points(self) -> float:
+        """The points of all accepted candidates together."""
         return sum(entry.points for entry in self.entries if entry.accepted)
 
     @property

@@ -90,7 +90,7 @@ class DocVQAConfig(DocumentConfig):
         return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet") if path.is_file())
 
     def hash_inputs(self) -> str:
-        # All files, since the questions may name images anywhere in the folder.
+        """Of all files, since the questions may name images anywhere in the folder."""
         folder = self.folder
         return files.content_hash(folder, (p for p in folder.rglob("*") if p.is_file()))
 
@@ -107,6 +107,7 @@ class DocVQA(DocumentBuilder):
         return ParquetRows(self.config.folder)
 
     def find(self) -> Iterator[Document | Finding]:
+        """The questions of each page, in the files' order; questions of splits that were not asked for are left out."""
         folder = self.config.folder
         parquet = self.config.parquet_files(folder)
         table = self.table
@@ -132,6 +133,7 @@ class DocVQA(DocumentBuilder):
             yield Document(document_id, () if side else page_ties(folder, table, page), page, side or None)
 
     def rows(self, document: Document) -> Iterator[dict[str, Any] | Finding]:
+        """A row a question, with the words of its page as the OCR file has them."""
         folder, table = self.table.folder, self.table
         page, mends = read_page(folder, table, document.source.ocr)
         if mends:

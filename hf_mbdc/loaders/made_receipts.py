@@ -50,6 +50,7 @@ class MadeReceiptsConfig(DocumentConfig):
         super().__post_init__()
 
     def hash_inputs(self) -> str:
+        """Of Pillow's version: it draws the images."""
         import PIL
 
         return f"pillow-{PIL.__version__}"
@@ -62,6 +63,7 @@ class MadeReceipts(DocumentBuilder):
     FEATURES = FEATURES
 
     def find(self) -> Iterator[Document | Finding]:
+        """The receipts in the order of their numbers; each is made from its number alone."""
         for number in range(self.config.documents):
             document_id, made = f"made-{number:04d}", make_receipt(number)
             page = text_page([split_line(line.read, line.box) for line in made.lines], document_id)
@@ -69,6 +71,7 @@ class MadeReceipts(DocumentBuilder):
             yield Document(document_id, receipt.ties(self.config.split_by), (receipt, made.lines))
 
     def rows(self, document: Document) -> Iterator[dict[str, Any] | Finding]:
+        """A row a key, with the drawn receipt."""
         receipt, lines = document.source
         image = {"path": f"{document.document_id}.png", "bytes": png(draw(lines))}
         yield from replace(receipt, image=image).rows(document.document_id)

@@ -76,6 +76,7 @@ class MPDocVQAConfig(DocumentConfig):
         return folder, [path.relative_to(folder).as_posix() for path in found]
 
     def hash_inputs(self) -> str:
+        """Of all files, since a record may name OCR and images anywhere in the folder."""
         folder, _ = self.inputs
         return files.content_hash(folder, (p for p in folder.rglob("*") if p.is_file()))
 
@@ -92,6 +93,7 @@ class MPDocVQA(DocumentBuilder):
         return self.config.inputs
 
     def find(self) -> Iterator[Document | Finding]:
+        """The records of each document, whichever imdb file they stand in."""
         folder, names = self.inputs
         documents: dict[tuple[str, str], list[Record]] = {}
         seen: set[str] = set()
@@ -113,6 +115,7 @@ class MPDocVQA(DocumentBuilder):
             yield Document(document_id, (group_tie(document_id),), records, side or None)
 
     def rows(self, document: Document) -> Iterator[dict[str, Any] | Finding]:
+        """A row a question, with the words of all its pages and the page of each word."""
         folder, _ = self.inputs
         known = Shared(folder)
         mended: dict[str, None] = {}  # an ordered set: most questions of a document have the same pages

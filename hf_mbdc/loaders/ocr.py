@@ -70,6 +70,7 @@ class OcrConfig(DocumentConfig):
         return folder
 
     def hash_inputs(self) -> str:
+        """Of all files of the folder."""
         folder = self.folder
         return files.content_hash(folder, (p for p in folder.rglob("*") if p.is_file()))
 
@@ -90,6 +91,7 @@ class Ocr(DocumentBuilder):
     FEATURES = FEATURES
 
     def find(self) -> Iterator[Document | Finding]:
+        """The scans of the folder, with their questions where a questions file is there."""
         folder = self.config.folder
         name = questions_file(folder)
         listing = list_documents(folder, name)
@@ -118,6 +120,7 @@ class Ocr(DocumentBuilder):
             yield Document(document_id, ties, scan)
 
     def rows(self, document: Document) -> Iterator[dict[str, Any] | Finding]:
+        """A row a question, or one row without a question."""
         scan: Scan = document.source
         folder = self.config.folder
         pictures = [files.read_image(folder, name)[0] if name else None for name in scan.image_names]

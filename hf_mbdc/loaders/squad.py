@@ -74,6 +74,7 @@ class SquadConfig(DocumentConfig):
         return place, found
 
     def hash_inputs(self) -> str:
+        """Of the JSON files that were given."""
         return files.content_hash(*self.files)
 
 
@@ -84,6 +85,7 @@ class Squad(DocumentBuilder):
     FEATURES = FEATURES
 
     def find(self) -> Iterator[Document | Finding]:
+        """The paragraphs of all files, in their order."""
         folder, paths = self.config.files
         seen: set[str] = set()
         for path in paths:
@@ -95,6 +97,7 @@ class Squad(DocumentBuilder):
             yield from found
 
     def rows(self, document: Document) -> Iterator[dict[str, Any] | Finding]:
+        """A row a question, with its paragraph as words."""
         paragraph: Paragraph = document.source
         words = paragraph.context.split()
         for row_id, question in paragraph.questions:

@@ -131,6 +131,7 @@ class SroieConfig(DocumentConfig):
         return folder
 
     def hash_inputs(self) -> str:
+        """Of boxes, keys and images; other files of the folder change nothing."""
         folder = self.folder
         images = (p for p in folder.glob("img/*") if p.suffix.lower() in IMAGE_SUFFIXES)
         return files.content_hash(folder, [*folder.glob("box/*.csv"), *folder.glob("key/*.json"), *images])
@@ -152,6 +153,7 @@ class Sroie(DocumentBuilder):
     FEATURES = FEATURES
 
     def find(self) -> Iterator[Document | Finding]:
+        """The receipts by name; one without boxes or without keys is a finding."""
         folder = self.config.folder
         images = {p.stem: f"img/{p.name}" for s in IMAGE_SUFFIXES for p in sorted(folder.glob(f"img/*{s}"))}
         for stem in sorted({p.stem for p in [*folder.glob("box/*.csv"), *folder.glob("key/*.json")]}):
@@ -165,6 +167,7 @@ class Sroie(DocumentBuilder):
             yield Document(stem, receipt.ties(self.config.split_by), receipt)
 
     def rows(self, document: Document) -> Iterator[dict[str, Any] | Finding]:
+        """A row a key."""
         yield from document.source.rows(document.document_id)
 
 
