@@ -34,7 +34,7 @@ def text_columns(rows: Dataset) -> list[str]:
     sample = rows.select(range(min(_SAMPLE, len(rows))))
     named = [name for name, kind in rows.features.items() if _is_text(kind) and not _is_words(kind)]
     named = [name for name in named if name != "id" and not name.endswith("_id") and not name.startswith("mbdc_")]
-    return [name for name in named if tokenize(_texts(sample, name)).lengths.mean() >= FEWEST_TOKENS]
+    return [name for name in named if tokenize(read_texts(sample, name)).lengths.mean() >= FEWEST_TOKENS]
 
 
 def image_columns(rows: Dataset) -> list[str]:
@@ -78,7 +78,7 @@ class DistinctTexts:
         self._hashes = []
         seen = np.empty(0, np.uint64)
         for start in range(0, len(self.rows), BLOCK):
-            texts = _texts(self.rows.select(range(start, min(start + BLOCK, len(self.rows)))), self.column)
+            texts = read_texts(self.rows.select(range(start, min(start + BLOCK, len(self.rows)))), self.column)
             number: dict[str, int] = {}
             of_row = np.fromiter((number.setdefault(text, len(number)) for text in texts), np.int64, len(texts))
             tokens = tokenize(list(number))
@@ -130,7 +130,8 @@ def _image_bytes(value: dict[str, Any] | None) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def _texts(rows: Dataset, column: str) -> list[str]:
+def read_texts(rows: Dataset, column: str) -> list[str]:
+    """The column as one text a row: lists and messages are joined, null is empty."""
     return [_text(value) for value in rows.select_columns([column])[:][column]]
 
 
