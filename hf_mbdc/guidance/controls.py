@@ -49,7 +49,7 @@ def token_matched_control(
         >>> parent = Dataset.from_dict({"id": ["a", "b"], "text": ["one two three", "four five six"]})
         >>> candidate = Dataset.from_dict({"id": ["a", "b", "c"], "text": ["one two three", "four five six", "7 8 9"]})
         >>> token_matched_control(parent, candidate)["id"][:]
-        ['a', 'b', 'a~2']
+        ['a', 'b', 'b~2']
     """
     ids = check_ids(parent, "parent")
     if not len(parent) or not len(candidate):
