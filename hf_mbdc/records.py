@@ -56,6 +56,9 @@ class StepRecord:
     reasons: dict[str, int] = field(default_factory=dict)
     automated: bool = True
     cost: Cost = Cost()
+    reused: int = 0  # of the rows that a model judges: those whose result an earlier iteration, or run, had
+    identity: str = ""  # hash of code, settings and model: steps with the same one do the same to the same rows
+    trained_on: ParentRecord | None = None  # whose rows trained the models; None: the rows that the step read
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,25 @@ class SliceEvidence:
     parent: float
     candidate: float
     difference: float
-    interval: tuple[float, float]
+    interval: tuple[float, float]  # for this slice alone
+    p_value: float | None = None  # corrected for the number of slices (Holm)
+    simultaneous: tuple[float, float] | None = None  # the intervals of all slices hold together
+    clusters: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large an evaluation must be to accept a true difference, as `guidance.planner` makes it out.
+
+    None as a number: no number helps, as what the other one brings is too much; or too little is known to tell.
+    """
+
+    effect: float  # the true gain that it is made for, beyond the minimum effect
+    power: float  # the wanted chance that such a gain is accepted
+    power_now: float  # the chance with the clusters and seeds at hand
+    clusters: int | None  # clusters needed, with the seeds at hand
+    seeds: int | None  # seeds needed, with the clusters at hand
+    detectable: float  # the smallest gain beyond the minimum that clusters and seeds at hand accept with that chance
 
 
 @dataclass(frozen=True)
@@ -89,6 +110,10 @@ class Evidence:
     minimum_effect: float = 0.0  # gain that was asked for: `accept` when interval and p-value tell a larger one
     slices: tuple[SliceEvidence, ...] = ()
     secondary: dict[str, tuple[float, float]] = field(default_factory=dict)  # other metrics: (parent, candidate)
+    effect_size: float | None = None  # difference in standard deviations of a row's difference
+    permutation_p_value: float | None = None  # of the sign flips alone, these trained models being given
+    alpha: float | None = None  # level that decided, where looks at these rows are rationed; None: 1 − confidence
+    plan: Plan | None = None  # what would settle an inconclusive comparison
 
 
 @dataclass(frozen=True)

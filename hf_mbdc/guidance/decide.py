@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hf_mbdc.guidance.slices import likely_gains, likely_losses, sure_gains, sure_losses
 from hf_mbdc.records import Decision, Evidence, SliceEvidence
 
 
@@ -9,7 +10,9 @@ def decide(evidence: Evidence) -> Decision:
     """The verdict of the evidence with its reason in plain words and figures.
 
     The reason also tells what speaks against the verdict: slices that fell although the candidate is accepted, slices
-    that rose although it is not, and an interval that is surer than the permutation test.
+    that rose although it is not (for sure, after correction for their number, or likely), and an interval that is surer
+    than the permutation test, or than the level that earlier decisions on these rows left. An inconclusive one says
+    how many more clusters or seeds would settle it.
 
     Args:
         evidence: as `Comparison.to_evidence` gives it. Its verdict is kept; nothing here overrules it.
@@ -43,34 +46,73 @@ def _conclusion(evidence: Evidence) -> str:
     if evidence.interval == (0.0, 0.0) and not evidence.minimum_effect:
         return "No cluster scores differently, so nothing favours the candidate and the parent stays."
     low, high = evidence.interval
-    if low > evidence.minimum_effect or high < evidence.minimum_effect:
-        side = "above" if low > evidence.minimum_effect else "below"
-        return (
-            f"The whole interval lies {side} {bar}, but the permutation test is not sure (p = {evidence.p_value:.2g}, "
-            f"above {1 - evidence.confidence:.2g}): so few clusters speak for a difference that it may be chance, and "
-            "the parent stays. More evaluation documents would tell."
+    if not low <= evidence.minimum_effect <= high:
+        return _why_not(
+            evidence, f"The whole interval lies {'above' if low > evidence.minimum_effect else 'below'} {bar}"
         )
     return (
         f"The interval includes {bar}: the gain may be real or chance, this evaluation cannot tell, and the parent "
-        "stays. More evaluation documents or seeds would narrow the interval."
+        f"stays. {_needs(evidence)}"
     )
 
 
+def _why_not(evidence: Evidence, seen: str) -> str:
+    """Why an interval on one side of the bar did not decide: few clusters that differ, or a level spent on looks."""
+    if evidence.p_value > 1 - evidence.confidence:
+        return (
+            f"{seen}, but the permutation test is not sure (p = {evidence.p_value:.2g}, above "
+            f"{1 - evidence.confidence:.2g}): so few clusters speak for a difference that it may be chance, and "
+            f"the parent stays. {_needs(evidence)}"
+        )
+    return (
+        f"{seen}, but these rows have decided before, and the level left for this decision is "
+        f"{_level(evidence):.2g}, which it does not reach: the parent stays. {_needs(evidence)}"
+    )
+
+
+def _needs(evidence: Evidence) -> str:
+    """How much larger the evaluation must be, were the difference seen the true one."""
+    plan = evidence.plan
+    if plan is None or not plan.effect:
+        return "More evaluation documents or seeds would tell."
+    ways = []
+    if plan.clusters is not None and plan.clusters > evidence.clusters:
+        ways.append(f"{plan.clusters - evidence.clusters} more clusters")
+    if plan.seeds is not None and plan.seeds > len(evidence.seeds):
+        ways.append(_count(plan.seeds - len(evidence.seeds), "more seed"))
+    detects = f"As it is, it finds a true gain of {plan.detectable:.2g} beyond that in {plan.power:.0%} of cases."
+    if not ways:
+        return f"Neither more clusters alone nor more seeds alone would settle a difference so small. {detects}"
+    return f"If the true difference is the one seen, {' or '.join(ways)} would settle it. {detects}"
+
+
 def _reservations(evidence: Evidence) -> list[str]:
-    told = []
-    against = [
-        part
-        for part in evidence.slices
-        if (part.interval[1] < 0 if evidence.verdict == "accept" else part.interval[0] > 0)
-    ]
-    if against:
-        moved = "fell" if evidence.verdict == "accept" else "rose"
-        told.append(f"Yet it {moved} on {', '.join(map(_slice, against))}, not corrected for the number of slices.")
+    """Slices that speak against the verdict: those that do so for sure, and those that may."""
+    accepted = evidence.verdict == "accept"
+    sure, likely = (sure_losses, likely_losses) if accepted else (sure_gains, likely_gains)
+    moved, move, told = *(("fell", "have fallen") if accepted else ("rose", "have risen")), []
+    if found := sure(evidence.slices):
+        told.append(f"Yet it {moved} on {_names(found)}, sure after correction for {len(evidence.slices)} slices.")
+    if found := likely(evidence.slices):
+        told.append(f"{'It' if told else 'Yet it'} may {move} on {_names(found)}: {_uncorrected(evidence)}.")
     return told
 
 
-def _slice(part: SliceEvidence) -> str:
-    return f"{part.name} ({part.difference:+.3f}, interval {part.interval[0]:+.3f} to {part.interval[1]:+.3f})"
+def _uncorrected(evidence: Evidence) -> str:
+    if any(part.p_value is None for part in evidence.slices):
+        return "not corrected for the number of slices"
+    return f"not sure after correction for {len(evidence.slices)} slices"
+
+
+def _level(evidence: Evidence) -> float:
+    return 1 - evidence.confidence if evidence.alpha is None else evidence.alpha
+
+
+def _names(parts: list[SliceEvidence]) -> str:
+    return ", ".join(
+        f"{part.name} ({part.difference:+.3f}, interval {part.interval[0]:+.3f} to {part.interval[1]:+.3f})"
+        for part in parts
+    )
 
 
 def _count(number: int, noun: str) -> str:

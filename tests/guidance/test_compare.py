@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 import hf_mbdc.guidance.compare as module
 from hf_mbdc.errors import DataError, RecipeError
+from hf_mbdc.guidance import resampling
 from hf_mbdc.guidance.compare import compare
+from hf_mbdc.guidance.row_scores import RowScores
 
 DOCUMENTS = 40
 
@@ -39,10 +41,12 @@ def test_figures_of_a_clear_gain() -> None:
     assert found.candidate == 0.875
     assert found.difference == 0.5
     assert (found.rows, found.clusters, found.seeds) == (24, 12, 2)
-    # Six clusters gain 1 on each row and six gain nothing: the bootstrap mean is Binomial(12, ½)/12.
-    assert found.interval == pytest.approx((0.25, 0.75))
-    # All six gaining clusters must keep, or all turn, their sign: 2/64.
-    assert found.p_value == pytest.approx(2 / 64, abs=0.006)
+    # Six clusters gain 1 a row and six nothing: a standard error of .5·√(12/11)/√12, times Student's 2.201 for 11; the
+    # bootstrap mean is Binomial(12, ½)/12, whose steps of 1/12 keep it from being quite as wide.
+    assert found.interval == pytest.approx((0.5 - 0.3318, 0.5 + 0.3318), abs=0.05)
+    # All six gaining clusters must keep, or all turn, their sign: 2/64, gone through one by one.
+    assert found.p_value == found.permutation_p_value == 2 / 64
+    assert found.effect_size == pytest.approx(0.5 / 0.5)
     assert found.verdict == "accept"
     assert [(part.name, part.rows, part.difference) for part in found.slices] == [("even", 12, 0.5), ("odd", 12, 0.5)]
 
@@ -122,8 +126,10 @@ def test_seeds_that_disagree_widen_the_interval() -> None:
     agree = compare(np.zeros((2, 50)), np.stack([rows + 1, rows + 1]))
     differ = compare(np.zeros((2, 50)), np.stack([rows + 0.5, rows + 1.5]))
     assert differ.difference == pytest.approx(agree.difference)
-    # Seed deviations of ±½, stretched by √2: drawn with replacement, their mean is ±0.71 in half of the draws.
-    assert differ.interval == pytest.approx((1.4 - 0.71, 1.4 + 0.71), abs=0.09)
+    # Two seeds at ±½ of each other's mean have a standard error of ½, and Student's t for one degree is 12.7.
+    assert np.ptp(differ.interval) == pytest.approx(2 * 12.7 * 0.5, rel=0.01)
+    assert differ.p_value == pytest.approx(0.22, abs=0.01)  # 1.4 is 2.8 standard errors
+    assert differ.permutation_p_value < 0.001  # these two models are better on any documents
     assert np.ptp(agree.interval) < 0.2
 
 
@@ -147,10 +153,10 @@ def test_equal_seed_gives_equal_figures_and_chunks_do_not_matter(monkeypatch: py
     first = compare(parent, candidate, clusters, slices=clusters % 3)
     assert compare(parent, candidate, clusters, slices=clusters % 3) == first
     assert compare(parent, candidate, clusters, seed=1).interval != pytest.approx(first.interval, rel=1e-6)
-    monkeypatch.setattr(module, "_CHUNK", 1000)
+    monkeypatch.setattr(resampling, "_CHUNK", 1000)
     chunked = compare(parent, candidate, clusters, slices=clusters % 3)
     assert chunked.interval == pytest.approx(first.interval)
-    assert chunked.p_value == first.p_value
+    assert chunked.permutation_p_value == first.permutation_p_value
 
 
 @given(st.permutations(list(range(12))))
@@ -220,8 +226,8 @@ def test_text_and_record() -> None:
     assert str(found).splitlines() == [
         "accept: 0.000 → 1.000, difference +1.000 "
         "(95% interval +1.000 to +1.000, p = 0.002; 10 rows, 10 clusters, 1 seeds)",
-        "  date      0.000 → 1.000  +1.000 (+1.000 to +1.000; 5 rows)",
-        "  total     0.000 → 1.000  +1.000 (+1.000 to +1.000; 5 rows)",
+        "  date      0.000 → 1.000  +1.000 (+1.000 to +1.000, corrected p = 0.12; 5 rows)",
+        "  total     0.000 → 1.000  +1.000 (+1.000 to +1.000, corrected p = 0.12; 5 rows)",
     ]
     evidence = found.to_evidence("exact_match", "test", seeds=[7], secondary={"anls": (0.5, 0.6)})
     same = {f.name for f in dataclasses.fields(found)} & {f.name for f in dataclasses.fields(evidence)} - {"seeds"}
@@ -230,3 +236,57 @@ def test_text_and_record() -> None:
     assert evidence.secondary == {"anls": (0.5, 0.6)}
     with pytest.raises(DataError, match="2 seeds are named for scores of 1"):
         found.to_evidence("exact_match", "test", seeds=[0, 1])
+
+
+def test_a_level_of_its_own_decides_but_the_interval_told_keeps_its_confidence() -> None:
+    same, better = np.zeros(79), np.arange(79) < 7  # p = 2/128
+    usual, strict = compare(same, better), compare(same, better, alpha=0.01)
+    assert (usual.verdict, usual.alpha) == ("accept", pytest.approx(0.05))
+    assert (strict.verdict, strict.alpha) == ("inconclusive", 0.01)
+    assert strict.interval == usual.interval
+    assert strict.to_evidence("exact_match", "test", seeds=[0]).alpha == 0.01
+    for alpha in (0.0, 1.0):
+        with pytest.raises(RecipeError, match=f"alpha is {alpha}"):
+            compare(same, better, alpha=alpha)
+
+
+def test_a_gain_that_hides_a_loss_on_rare_rows_names_it() -> None:
+    kinds = np.repeat(["common", "rare", "still"], [300, 40, 40])
+    change = np.where(kinds == "common", 0.3, np.where(kinds == "rare", -0.4, 0.0))
+    noise = np.random.default_rng(9).normal(0, 0.3, (3, 380))
+    found = compare(np.zeros((3, 380)), change + noise, clusters=np.arange(380) // 2, slices=kinds)
+    assert found.verdict == "accept"
+    assert found.hidden_losses == ("rare",)
+    for part in found.slices:
+        assert part.simultaneous is not None
+        assert part.simultaneous[0] < part.interval[0] < part.interval[1] < part.simultaneous[1]
+    rare = found.slices[1]
+    assert (rare.clusters, rare.p_value) == (20, pytest.approx(0.0003, abs=0.01))
+
+
+def test_slices_that_hold_no_loss_are_seldom_named_however_many_there_are() -> None:
+    rng, named = np.random.default_rng(10), 0
+    for _ in range(100):
+        change = rng.normal(0, 1, (3, 300)) + rng.normal(0, 1, 100)[np.arange(300) // 3]
+        slices = np.arange(300) // 3 % 10
+        named += bool(
+            compare(np.zeros((3, 300)), change, np.arange(300) // 3, slices=slices, resamples=200).hidden_losses
+        )
+    assert named <= 8
+
+
+def test_scores_of_rows_are_compared_as_they_are_kept() -> None:
+    parent, candidate, clusters = scores_of(np.random.default_rng(11), seeds=3, effect=0.3)
+    ids = [f"r{row}" for row in range(len(clusters))]
+    kept = RowScores(
+        ids, clusters.astype(str).tolist(), (4, 5, 6), parent, candidate, (clusters % 2).astype(str).tolist()
+    )
+    assert compare(kept) == compare(parent, candidate, clusters, slices=clusters % 2)
+    assert compare(RowScores.from_table(kept.to_table())) == compare(kept)
+
+
+def test_the_interval_leans_to_the_side_where_few_clusters_gain_much() -> None:
+    gain = np.where(np.arange(60) < 4, 10.0, 0.0) + np.random.default_rng(12).normal(0, 0.1, 60)
+    found = compare(np.zeros(60), gain)
+    low, high = found.interval
+    assert high - found.difference > 1.3 * (found.difference - low)

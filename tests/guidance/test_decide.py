@@ -9,7 +9,7 @@ import pytest
 
 import hf_mbdc.guidance.decide as module
 from hf_mbdc.guidance.decide import decide
-from hf_mbdc.records import Evidence, SliceEvidence
+from hf_mbdc.records import Evidence, Plan, SliceEvidence
 
 GAIN = Evidence(
     "exact_match",
@@ -51,8 +51,38 @@ def test_gain_that_hides_a_loss_names_it() -> None:
     )
     reason = decide(dataclasses.replace(GAIN, slices=slices)).reason
     assert reason.endswith(
-        "Yet it fell on date (-0.100, interval -0.150 to -0.050), not corrected for the number of slices."
+        "Yet it may have fallen on date (-0.100, interval -0.150 to -0.050): not corrected for the number of slices."
     )
+
+
+def test_losses_are_told_apart_by_whether_they_are_sure_for_all_slices_together() -> None:
+    slices = (
+        SliceEvidence("date", 79, 0.9, 0.8, -0.1, (-0.15, -0.05), 0.003, (-0.16, -0.04), 79),
+        SliceEvidence("total", 79, 0.6, 0.9, 0.3, (0.2, 0.4), 0.001, (0.1, 0.5), 79),
+        SliceEvidence("tax", 9, 0.9, 0.8, -0.1, (-0.19, -0.01), 0.06, (-0.22, 0.02), 9),
+    )
+    assert decide(dataclasses.replace(GAIN, slices=slices)).reason.endswith(
+        "Yet it fell on date (-0.100, interval -0.150 to -0.050), sure after correction for 3 slices. "
+        "It may have fallen on tax (-0.100, interval -0.190 to -0.010): not sure after correction for 3 slices."
+    )
+
+
+def test_inconclusive_says_what_would_settle_it() -> None:
+    open_ = dataclasses.replace(GAIN, interval=(-0.01, 0.11), p_value=0.1, verdict="inconclusive")
+    needs = Plan(effect=0.05, power=0.8, power_now=0.4, clusters=200, seeds=4, detectable=0.08)
+    told = decide(dataclasses.replace(open_, plan=needs)).reason
+    assert told.endswith(
+        "If the true difference is the one seen, 121 more clusters or 1 more seed would settle it. "
+        "As it is, it finds a true gain of 0.08 beyond that in 80% of cases."
+    )
+    told = decide(dataclasses.replace(open_, plan=dataclasses.replace(needs, clusters=None, seeds=None))).reason
+    assert "Neither more clusters alone nor more seeds alone would settle a difference so small." in told
+
+
+def test_a_level_spent_on_looks_is_why_it_is_inconclusive() -> None:
+    worn = dataclasses.replace(GAIN, p_value=0.01, alpha=0.0025, verdict="inconclusive")
+    reason = decide(worn).reason
+    assert "these rows have decided before, and the level left for this decision is 0.0025" in reason
 
 
 def test_loss_keeps_the_parent_and_names_what_rose() -> None:
@@ -65,7 +95,7 @@ def test_loss_keeps_the_parent_and_names_what_rose() -> None:
     decision = decide(loss)
     assert decision.verdict == "reject"
     assert "The whole interval lies below 0 and the permutation test agrees, so the parent stays." in decision.reason
-    assert "Yet it rose on total (+0.300, interval +0.200 to +0.400)" in decision.reason
+    assert "Yet it may have risen on total (+0.300, interval +0.200 to +0.400)" in decision.reason
 
 
 def test_inconclusive_says_that_it_cannot_tell() -> None:
@@ -106,6 +136,6 @@ def test_permutation_test_that_is_not_sure_is_why_it_is_inconclusive(
     assert decision.verdict == "inconclusive"
     assert decision.reason.endswith(
         f"The whole interval lies {words}, but the permutation test is not sure (p = 0.13, above 0.05): so few "
-        "clusters speak for a difference that it may be chance, and the parent stays. More evaluation documents would "
-        "tell."
+        "clusters speak for a difference that it may be chance, and the parent stays. More evaluation documents or "
+        "seeds would tell."
     )
