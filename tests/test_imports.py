@@ -35,7 +35,7 @@ ALLOWED = {
     "guidance": BASE,
     "experiments": BASE  # trains, so that guidance needs not
     | {"transforms", "metrics", "approaches", "targets", "training", "synthesis", "guidance"}
-    | {"revisions", "publishing"},  # the page of a diagnosis
+    | {"revisions", "publishing", "recipe"},  # the page of a diagnosis, and how its run trained
     "metrics": BASE,
 }
 

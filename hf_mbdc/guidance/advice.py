@@ -19,6 +19,8 @@ FOLDS = 4  # of that step, where no earlier one tells
 SURE = 1.96  # of a difference between two groups of rows, in standard errors
 STILL_FALLING = 0.1  # share of the loss that the last epoch took away: more epochs would take more
 LEARNED = 0.95  # share of the training rows that a finished training gets right
+NEARLY = 0.8  # similarity from which a wrong answer is the right one, written otherwise
+OFTEN = 0.2  # share of the wrong answers that are nearly right, from which it is worth a look
 GAP = 0.1  # between the training rows and the evaluation rows
 
 
@@ -52,6 +54,8 @@ class Findings:
         several: rows whose answer stands in the document several times.
         suspects: training rows whose answer stands there once, and that the model never once got right.
         absent: training rows whose answer was not found, so that nothing is learned from them.
+        wrong, nearly: evaluation rows that most seeds got wrong, and those of them that are nearly (`NEARLY`).
+        nearly_missed: what these take from the mean score of all.
         buckets: scores by how often a class was trained on.
         relabelled: training rows that an earlier step has moved to another occurrence.
         earlier: cost of steps as they ran last, by name.
@@ -65,6 +69,9 @@ class Findings:
     several: Group | None = None
     suspects: int = 0
     absent: int = 0
+    wrong: int = 0
+    nearly: int = 0
+    nearly_missed: float = 0.0
     buckets: tuple[FrequencyBucket, ...] = ()
     relabelled: int = 0
     earlier: Mapping[str, Cost] = field(default_factory=dict)
@@ -101,6 +108,7 @@ def advise(found: Findings) -> list[Advice]:
         _relabel,
         _review,
         _locate,
+        _agree_on_writing,
         _train_longer,
         _more_documents,
         _more_of_the_rare,
@@ -155,6 +163,20 @@ def _locate(found: Findings) -> Iterator[Advice]:
             cost=None,
             basis="a person's time",
             how="hf-mbdc inspect --status absent, better OCR, or a larger max_distance",
+        )
+
+
+def _agree_on_writing(found: Findings) -> Iterator[Advice]:
+    if found.nearly and found.nearly >= OFTEN * found.wrong:
+        yield Advice(
+            title="Agree on how answers are written",
+            why=f"{found.nearly:,} of {_rows(found.wrong, 'wrong answer')} are nearly the label (similarity {NEARLY:g} "
+            "or more): another separator, a misread character, a line more or less, in the label or in the document.",
+            rows=found.nearly,
+            room=found.nearly_missed,
+            cost=None,
+            basis="a person's time",
+            how="labels mended where they are wrong; a metric that forgives where both are right",
         )
 
 

@@ -84,7 +84,7 @@ class Column:
         ]
 
 
-def read_column(name: str, values: Sequence[Any]) -> Column:
+def read_column(name: str, values: Sequence[Any] | np.ndarray) -> Column:
     """Numbers stay numbers; everything else is a text. None and NaN are missing.
 
     Example:

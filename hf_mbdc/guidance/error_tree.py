@@ -76,9 +76,9 @@ class ErrorTree:
 
 def find_slices(
     scores: Any,
-    columns: Mapping[str, Sequence[Any]],
+    columns: Mapping[str, Sequence[Any] | np.ndarray],
     *,
-    clusters: Sequence[Any] | None = None,
+    clusters: Sequence[Any] | np.ndarray | None = None,
     min_rows: int = 15,
     depth: int = 3,
     confidence: float = 0.95,
@@ -283,7 +283,7 @@ def score_interval(values: np.ndarray, cluster: np.ndarray, confidence: float) -
 
 
 def _check(
-    scores: Any, columns: Mapping[str, Sequence[Any]], clusters: Sequence[Any] | None
+    scores: Any, columns: Mapping[str, Sequence[Any] | np.ndarray], clusters: Sequence[Any] | np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(scores, dtype=float)
     values = values.mean(axis=0) if values.ndim == 2 else values

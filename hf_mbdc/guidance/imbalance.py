@@ -126,7 +126,7 @@ def score_by_frequency(
     labels: Sequence[Any],
     training_labels: Sequence[Any],
     *,
-    clusters: Sequence[Any] | None = None,
+    clusters: Sequence[Any] | np.ndarray | None = None,
     confidence: float = 0.95,
 ) -> list[FrequencyBucket]:
     """The score of evaluation rows by how often their class stands in the training rows; rarest first.
@@ -175,6 +175,6 @@ def score_by_frequency(
     return found
 
 
-def as_names(labels: Sequence[Any]) -> np.ndarray:
+def as_names(labels: Sequence[Any] | np.ndarray) -> np.ndarray:
     """Labels as texts; None and NaN are `missing`."""
     return np.array(["missing" if label is None or label != label else str(label) for label in labels], dtype=str)

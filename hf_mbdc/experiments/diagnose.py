@@ -1,0 +1,195 @@
+"""`diagnose`: where does the target fail, on how many rows, which step would help, and what would that cost?
+
+One training says it: its predictions of the evaluation split tell where the target fails, and its dynamics what it
+found hard in the training rows. The trainings of a run are taken where they are, so that a diagnosis is cheap then.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hf_mbdc.errors import DataError
+from hf_mbdc.experiments.diagnosis import Diagnosis, examine
+from hf_mbdc.experiments.learned import read_learned
+from hf_mbdc.records import Cost, Iteration
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+    from hf_mbdc.recipe import EvaluationRecipe
+    from hf_mbdc.revisions.repositories.repository import Repository
+    from hf_mbdc.training.config import TrainingConfig
+
+EVALUATION_SPLITS = ("test", "validation")
+CLASS_COLUMNS = ("key", "label")
+
+
+def diagnose(
+    repo_id: str,
+    revision: str = "main",
+    output: str | Path = "diagnose.html",
+    *,
+    repository: str | Path | Repository | None = None,
+    epochs: int | None = None,
+    work_dir: str | Path | None = None,
+    max_parallel: int | None = None,
+    progress: bool = True,
+) -> Diagnosis:
+    """Says where the target that is trained on a revision fails, and writes it as one page.
+
+    The target is trained as the run that published the revision did; where its trainings are still in `work_dir`,
+    nothing is trained. A revision that no recipe made is diagnosed with the default target on `test` or `validation`.
+
+    Args:
+        repo_id: `namespace/name`.
+        revision: a version, branch or commit.
+        output: the page to write, which runs no script and needs no network; an earlier one is replaced.
+        repository: a folder, or None for the Hub of HF_ENDPOINT and HF_TOKEN.
+        epochs: of the training, in place of the recipe's.
+        work_dir: folder of the trainings; default `mbdc` under HF_HOME, as for `run`.
+        max_parallel: trainings side by side; default one a core.
+        progress: whether a bar is shown on standard error.
+
+    Raises:
+        RevisionNotFoundError: there is no such revision.
+        DataError: its rows cannot be trained on or scored, or the page cannot be written.
+
+    Example:
+        >>> diagnose("me/receipts", repository="./repo").advice[0].title  # doctest: +SKIP
+        'Let the target choose among occurrences'
+    """
+    from huggingface_hub.constants import HF_HOME
+
+    from hf_mbdc.experiments.diagnosis_page import render_diagnosis
+    from hf_mbdc.progress import stage, without_bars_of_datasets
+    from hf_mbdc.publishing.history import load, log, show
+
+    path = check_output(output)
+    with without_bars_of_datasets():
+        record = show(repo_id, revision, repository=repository)
+        history = log(repo_id, repository=repository)
+        dataset = load(repo_id, revision, repository=repository)
+        plan, training = plan_of(record, dataset)
+        title = f"Diagnosing the target on {repo_id} {record.version} (seeds: {len(plan.seeds)})"
+        with stage(title, show=progress) as update:
+            found = diagnose_rows(
+                dataset,
+                training=training if epochs is None else dataclasses.replace(training, epochs=epochs),
+                plan=plan,
+                work_dir=work_dir if work_dir is not None else Path(HF_HOME) / "mbdc",
+                revision=f"{repo_id}@{record.version}",
+                sensitive=sorted({column for item in history for column in item.sensitive}),
+                earlier=costs_of_steps(reversed(history)),
+                max_parallel=max_parallel,
+                on_progress=update,
+            )
+    path.write_text(render_diagnosis(found, repo_id, record), encoding="utf-8")
+    return found
+
+
+def diagnose_rows(
+    dataset: DatasetDict,
+    *,
+    training: TrainingConfig,
+    plan: EvaluationRecipe,
+    work_dir: str | Path,
+    revision: str | None = None,
+    sensitive: Sequence[str] = (),
+    earlier: Mapping[str, Cost] | None = None,
+    max_parallel: int | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> Diagnosis:
+    """The same for rows at hand: trains the target on them (or takes that training from `work_dir`).
+
+    Args:
+        dataset: annotated rows: `train`, and the split that `plan` names.
+        training: settings of the target; the objective is the chosen occurrence, the seeds come from `plan`.
+        plan: evaluation split, seeds, `cluster_by`, `slice_by` (also the class of imbalance) and confidence.
+        work_dir: folder of the trainings.
+        revision: `namespace/name@version` of the rows: the same as in the run whose trainings shall be found.
+        sensitive: columns whose values are neither shown nor used to name slices.
+        earlier: what steps cost when they ran last, by name.
+        max_parallel: trainings side by side; default one a core.
+        on_progress: called with the fraction that is done, 0 to 1.
+
+    Raises:
+        DataError: a split or a column is missing, or has no rows.
+    """
+    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.training.dynamics import FILE
+    from hf_mbdc.training.launch import TrainingJob, launch
+
+    _check(dataset, plan)
+    rows, evaluation = dataset["train"], dataset[plan.split]
+    configs = [dataclasses.replace(training, objective="chosen", seed=seed) for seed in plan.seeds]
+    jobs = [TrainingJob(rows, {plan.split: evaluation}, config, revision) for config in configs]
+    results = launch(jobs, work_dir=work_dir, max_parallel=max_parallel, on_progress=on_progress)
+    approach, references = ExtractiveQA(), evaluation["answers"][:]
+    answers = [result.predictions[plan.split]["prediction"].to_pylist() for result in results]
+    scored = [approach.score(given, references) for given in answers]
+    return examine(
+        rows,
+        evaluation,
+        np.stack([one[approach.metric] for one in scored]),
+        np.stack([one["anls"] for one in scored]),
+        results[0].predictions[plan.split],
+        read_learned(rows["id"][:], [result.model_path / FILE for result in results]),
+        plan,
+        metric=approach.metric,
+        cost=sum((result.cost for result in results), Cost()),
+        cached=all(result.cached for result in results),
+        sensitive=frozenset(sensitive),
+        earlier=earlier,
+    )
+
+
+def plan_of(record: Iteration, dataset: DatasetDict) -> tuple[EvaluationRecipe, TrainingConfig]:
+    """How the run of a record trained and scored; defaults for a revision that was published by hand."""
+    from hf_mbdc.recipe import EvaluationRecipe, Recipe
+    from hf_mbdc.records import build
+    from hf_mbdc.training.config import TrainingConfig
+
+    if record.recipe.get("target"):
+        recipe: Recipe = build(Recipe, record.recipe)
+        return recipe.evaluation, TrainingConfig(**{**recipe.target.training, "model": recipe.target.model})
+    split = next((name for name in EVALUATION_SPLITS if name in dataset), None)
+    if split is None:
+        mend = "Publish the rows with a split test or validation beside train."
+        raise DataError(f"There is no split to score the target on, only {', '.join(dataset)}", mend=mend)
+    columns = dataset[split].column_names
+    slice_by = next((name for name in CLASS_COLUMNS if name in columns), None)
+    cluster_by = "document_id" if "document_id" in columns else "id"
+    return EvaluationRecipe(split=split, slice_by=slice_by, cluster_by=cluster_by), TrainingConfig()
+
+
+def costs_of_steps(oldest_first: Iterable[Iteration]) -> dict[str, Cost]:
+    """What each step cost when it ran last, by its name."""
+    return {step.name: step.cost for item in oldest_first for step in item.steps}
+
+
+def check_output(output: str | Path) -> Path:
+    """The path of the page, before any work: it must be a file in a folder that exists.
+
+    Raises:
+        DataError: it is not.
+    """
+    path = Path(output)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        mend = "Name a file in a folder that exists and can be written to."
+        raise DataError("The page cannot be written", path=str(path), mend=mend)
+    return path
+
+
+def _check(dataset: DatasetDict, plan: EvaluationRecipe) -> None:
+    for name in ("train", plan.split):
+        if name not in dataset or not len(dataset[name]):
+            raise DataError("The dataset has no rows in this split", split=name, mend=f"It has {', '.join(dataset)}.")
+        for column in filter(None, ("id", "answers", plan.cluster_by, plan.slice_by)):
+            if column not in dataset[name].column_names:
+                mend = f"It has: {', '.join(dataset[name].column_names)}."
+                raise DataError("The split has no such column", split=name, column=column, mend=mend)
