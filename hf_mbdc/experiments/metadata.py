@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 MOST_TEXTS = 50  # different values of a column of texts that is metadata, not content
+LONGEST_TEXT = 80  # characters of such a value
 # Names and positions, which mean nothing across documents, and what a model or an annotator made of the very row.
-NOT_METADATA = ("id", "document_id", "answer_start", "answer_end", "word_start", "word_end", "matched_text")
+NOT_METADATA = ("id", "document_id", "context", "answer_start", "answer_end", "word_start", "word_end", "matched_text")
 MADE = ("mbdc_parent_id", "mbdc_model", "mbdc_iteration", "dynamics_", "curriculum_")
 
 
@@ -22,7 +23,8 @@ def describe_rows(rows: Dataset, leave_out: Collection[str] = ()) -> dict[str, n
 
     Own: numbers, booleans, and texts with few different values. Counted, where the columns are there: `document_words`,
     `question_words`, `answer_words` and `answer_lines` (missing without an answer), and `answer_place`, from 0 for an
-    answer at the document's beginning to 1. Columns with one value only say nothing, and are left out.
+    answer at the document's beginning to 1. Columns that say nothing (one value only) or nothing new (they part the
+    rows as one before them does, as the questions of a form do after their keys) are left out.
 
     Args:
         rows: a split.
@@ -30,15 +32,28 @@ def describe_rows(rows: Dataset, leave_out: Collection[str] = ()) -> dict[str, n
 
     Example:
         >>> from datasets import Dataset
-        >>> ds = Dataset.from_dict({"id": ["1", "2"], "key": ["total", "date"], "words": [["A", "B"], ["C"]]})
+        >>> ds = Dataset.from_dict({"id": list("123"), "key": ["a", "b", "a"], "words": [["A", "B"], ["C"], ["D"]]})
         >>> {name: values.tolist() for name, values in describe_rows(ds).items()}
-        {'key': ['total', 'date'], 'document_words': [2, 1]}
+        {'key': ['a', 'b', 'a'], 'document_words': [2, 1, 1]}
     """
     kept = [name for name in rows.column_names if name not in leave_out and not name.startswith(("image", *MADE))]
     table = rows.select_columns(kept).with_format("arrow")[:]
     own = [name for name in kept if name not in NOT_METADATA]
     found = {name: _plain(table[name]) for name in own if _is_metadata(table[name])} | _counted(table)
-    return {name: values for name, values in found.items() if len({str(value) for value in values[:]}) > 1}
+    return _different(found)
+
+
+def _different(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Those with more than one value that part the rows otherwise than one before them."""
+    kept, parts = {}, set[bytes]()
+    for name, values in columns.items():
+        _, first, code = np.unique(values.astype(str), return_index=True, return_inverse=True)
+        part = np.argsort(np.argsort(first))[code].tobytes()  # numbered as they come, whatever they are called
+        if len(first) > 1 and part not in parts:
+            kept[name] = values
+        if len(first) <= MOST_TEXTS:  # numbers that all differ part the rows alike, and mean different things
+            parts.add(part)
+    return kept
 
 
 def _is_metadata(column: pa.ChunkedArray) -> bool:
@@ -50,7 +65,9 @@ def _is_metadata(column: pa.ChunkedArray) -> bool:
         return True
     texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     # Half as many values as rows would name rows, not slices.
-    return texts and pc.count_distinct(column).as_py() <= min(MOST_TEXTS, max(2, len(column) // 2))
+    if not texts or pc.count_distinct(column).as_py() > min(MOST_TEXTS, max(2, len(column) // 2)):
+        return False
+    return (pc.max(pc.utf8_length(column)).as_py() or 0) <= LONGEST_TEXT
 
 
 def _counted(table: pa.Table) -> dict[str, np.ndarray]:

@@ -143,8 +143,8 @@ def _review(found: Findings) -> Iterator[Advice]:
     if found.suspects:
         yield Advice(
             title="Look at suspicious labels",
-            why=f"{_rows(found.suspects)} never got right in any epoch, although the answer stands in the document "
-            "once: a wrong label, a broken transcription, or a row that is truly hard.",
+            why=f"In no epoch did the target get {_rows(found.suspects)} right, although the answer stands in the "
+            "document once: a wrong label, a broken transcription, or a row that is truly hard.",
             rows=found.suspects,
             room=None,
             cost=None,
@@ -216,9 +216,10 @@ def _more_of_the_rare(found: Findings) -> Iterator[Advice]:
     if rare:
         rows, total = sum(bucket.rows for bucket in rare), sum(bucket.rows for bucket in found.buckets)
         missed = sum(bucket.rows * (1 - bucket.score) for bucket in rare) / total
+        names = rare[0].name if len(rare) == 1 else f"{rare[0].name} to {rare[-1].name}"
         yield Advice(
             title="More rows of the rare classes",
-            why=f"{_rows(rows, 'evaluation row')} of classes with {rare[0].name} to {rare[-1].name} training rows "
+            why=f"{_rows(rows, 'evaluation row')} of classes with {names} training rows "
             f"score {_percent(sum(b.rows * b.score for b in rare) / rows)}, below all rows' {_percent(found.score)}.",
             rows=rows,
             room=missed,

@@ -270,7 +270,7 @@ def score_interval(values: np.ndarray, cluster: np.ndarray, confidence: float) -
     clusters = int(number.max()) + 1
     parts = np.bincount(number, weights=values - mean) / len(values)
     variance = float((parts**2).sum()) * clusters / max(1, clusters - 1)
-    alone = mean * (1 - mean) / len(values)
+    alone = mean * (1 - mean) / max(1, len(values) - 1)
     # Without errors, or without right rows, nothing is seen of how rows hang together: each cluster counts as one.
     effect = max(1.0, variance / alone) if alone > 1e-12 else len(values) / clusters
     rows, z = len(values) / effect, NormalDist().inv_cdf((1 + confidence) / 2)
