@@ -130,7 +130,7 @@ def forgetting_events(correct: np.ndarray) -> np.ndarray:
     seen = ~np.isnan(correct)
     right = np.where(seen, correct, 0.0) >= 0.5
     last = np.maximum.accumulate(np.where(seen, np.arange(len(correct))[:, None], -1), axis=0)  # the last epoch seen
-    before = np.take_along_axis(right, np.maximum(last[:-1], 0), axis=0) & (last[:-1] >= 0)
+    before = np.take_along_axis(right, np.maximum(last[:-1], 0), axis=0)  # not right where nothing was seen before
     return np.asarray((before & seen[1:] & ~right[1:]).sum(axis=0), dtype=np.int64)
 
 

@@ -40,10 +40,10 @@ def label_scores(scores: SpanScores, batch: Batch) -> Tensor:
     labelled = scores.spans[window, start, end - start]
     others = scores.spans.clone()
     others[window, start, end - start] = -torch.inf
-    others[:, 0, 0] = -torch.inf  # the null tokens of all windows are one answer: `scores.null`
     best = _largest(labelled, batch.span_row, rows)
     rival = _largest(others.flatten(1).amax(1), batch.row, rows)
     best = torch.where(batch.unanswerable, scores.null, best)
+    # The null tokens of all windows are one answer, and more probable together than any of them in `others`.
     rival = torch.where(batch.unanswerable, rival, torch.maximum(rival, scores.null))
     return torch.stack([-group_logsumexp(labelled, batch.span_row, rows), best - rival])
 

@@ -57,7 +57,7 @@ def found(sensitive: frozenset[str] = frozenset()) -> Diagnosis:
     train, test = rows(DOCUMENTS, "train-"), rows(DOCUMENTS, "test-")
     total = np.array(train["key"][:]) == "total"
     correctness = np.where(total, 0.25, 0.75)
-    correctness[2] = 0.0
+    correctness[2], correctness[4] = 0.0, 0.25
     known = np.ones(len(train), bool)
     known[0] = False
     columns: dict[str, np.ndarray] = {
