@@ -201,15 +201,9 @@ class ExtractiveQA:
         return columns_of(rows, list(self.adds)), reasons
 
     def _locate(self, asked: Mapping[int, tuple[Document, list[str]]]) -> dict[int, list[Occurrence]]:
-        """The occurrences of each row; all questions of a document are looked for in one go."""
-        rows_of: dict[int, list[int]] = {}
-        for row, (document, _) in asked.items():
-            rows_of.setdefault(id(document), []).append(row)
-        found: dict[int, list[Occurrence]] = {}
-        for rows in rows_of.values():
-            text, questions = asked[rows[0]][0].text, [asked[row][1] for row in rows]
-            found.update(zip(rows, locate_all(text, questions, max_distance=self.max_distance), strict=True))
-        return found
+        """The occurrences of each row; all of them are looked for in one go."""
+        wanted = [(document.text, given) for document, given in asked.values()]
+        return dict(zip(asked, locate_all(wanted, max_distance=self.max_distance), strict=True))
 
     def choose_candidate(self, batch: Mapping[str, Sequence[Any]], index: Sequence[int]) -> dict[str, list[Any]]:
         """The added columns once more, with another candidate chosen; `candidates` stay as they are, scores included.

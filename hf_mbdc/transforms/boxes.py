@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from operator import itemgetter
 
 Box = Sequence[int]
+_START, _END = itemgetter(0), itemgetter(1)
 
 
 def word_offsets(words: Sequence[str], context: str) -> list[tuple[int, int]]:
@@ -42,8 +44,8 @@ def word_range(offsets: Sequence[tuple[int, int]], start: int, end: int) -> tupl
         >>> word_range([(0, 5), (6, 10)], 3, 8)
         (0, 1)
     """
-    first = bisect_right(offsets, start, key=lambda offset: offset[1])
-    last = bisect_left(offsets, end, key=lambda offset: offset[0]) - 1
+    first = bisect_right(offsets, start, key=_END)
+    last = bisect_left(offsets, end, key=_START) - 1
     # A word without characters lies inside any range around it, but it is no edge of one.
     while first <= last and offsets[first][0] == offsets[first][1]:
         first += 1

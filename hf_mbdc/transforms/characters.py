@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 _KNOWN, LETTER, DIGIT, KEPT, CONTINUES, UNSPACED, SPACE = (1 << bit for bit in range(7))
-_ALL = 1 << 7
 
 # First and last character of the blocks whose scripts write words without spaces, or hang particles on them.
 _UNSPACED_BLOCKS = (
@@ -67,21 +66,31 @@ class CharacterTable:
             found = self._values.take(codes)
         return found
 
+    @cached_property
+    def _ascii(self) -> bytes:
+        """The properties of the ASCII characters, below 256 each."""
+        return self[np.arange(128)].astype(np.uint8).tobytes().ljust(256, b"\0")
+
+    def of_text(self, text: str) -> np.ndarray:
+        """The property of every character; several times as fast where most are ASCII."""
+        found = np.frombuffer(text.encode("ascii", "replace").translate(self._ascii), dtype=np.uint8)
+        found = found.astype(self._values.dtype)
+        if not text.isascii():
+            codes = code_points(text)
+            others = (codes > 127).nonzero()[0]
+            found[others] = self[codes.take(others)]
+        return found
+
 
 def cuts(kinds: np.ndarray) -> np.ndarray:
-    """Whether each place 0…length may be cut, bool (characters + 1,), by their `KINDS`; see `is_word_boundary`."""
+    """Whether each place 0…length may be cut, bool (characters + 1,), by their `kinds_of`; see `is_word_boundary`."""
+    left, right = kinds[:-1], kinds[1:]
+    either, both = left | right, left & right
     free = np.ones(len(kinds) + 1, dtype=bool)
-    free[1:-1] = _cut_between().take(kinds[:-1] * np.uint16(_ALL) + kinds[1:])
+    letters = ((right & LETTER) != 0) & ((left & (LETTER | CONTINUES)) != 0) & ((either & UNSPACED) == 0)
+    digits, number = (either & DIGIT) != 0, (both & DIGIT) != 0
+    free[1:-1] = ~(number | (letters & ~digits)) & ((right & CONTINUES) == 0)
     return free
-
-
-@lru_cache(maxsize=1)
-def _cut_between() -> np.ndarray:
-    """Whether two characters may be cut apart, bool (kinds of the left one × kinds of the right one,)."""
-    left, right = np.divmod(np.arange(_ALL * _ALL), _ALL)
-    digits = ((left | right) & DIGIT) > 0
-    letters = ((right & LETTER) > 0) & ((left & (LETTER | CONTINUES)) > 0) & (((left | right) & UNSPACED) == 0)
-    return np.where(digits, (left & right & DIGIT) == 0, ~letters) & ((right & CONTINUES) == 0)
 
 
 @lru_cache(maxsize=65536)
@@ -137,5 +146,14 @@ def _kind(code: int) -> int:
     )
 
 
-# What a character is, as bits: LETTER, DIGIT, KEPT (letters, digits, marks), CONTINUES, UNSPACED, SPACE.
-KINDS = CharacterTable(_kind, np.uint8)
+_KINDS = CharacterTable(_kind, np.uint8)
+
+
+def kinds_of(text: str) -> np.ndarray:
+    """What each character is, uint8: the bits LETTER, DIGIT, KEPT (or a mark), CONTINUES, UNSPACED and SPACE.
+
+    Example:
+        >>> (kinds_of("a 1") & DIGIT).tolist() == [0, 0, DIGIT]
+        True
+    """
+    return _KINDS.of_text(text)

@@ -6,11 +6,12 @@ words, nearly as they should be, and not far from each other.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from hf_mbdc.transforms.misread import Difference, compare
-from hf_mbdc.transforms.search import Near, SearchIndex
+from hf_mbdc.transforms.search import Asked, Near, SearchIndex, nearest
 from hf_mbdc.transforms.votes import STRETCH, Votes, voters
 
 MOST_BETWEEN = 200  # characters between the two parts
@@ -29,52 +30,67 @@ class InTwo:
     difference: Difference
 
 
-def nearest_in_two(index: SearchIndex, votes: Votes, needle: str, limit: int) -> InTwo | None:
-    """The nearest two parts of the needle; None: it is not there.
+def nearest_in_two(asked: Sequence[Asked], votes: Sequence[Votes]) -> list[InTwo | None]:
+    """The nearest two parts of each needle; None: it is not there.
 
     Args:
-        index: the text.
-        votes: those of the needle in it; most needles that are not there have too few to look further.
-        needle: folded, with spaces between its words.
-        limit: edits that both parts may have together.
+        asked: needles, folded, with spaces between their words; the limit is for both parts together.
+        votes: those of each needle; most needles that are not there have too few to look further.
 
     Example:
         >>> text = "please pay to acme holdings date 04/03/2018 international limited thank you"
-        >>> index, needle = SearchIndex(text), "acme holdings international limited"
-        >>> near = nearest_in_two(index, index.votes([needle])[0], needle, 4)
+        >>> asked = [Asked(SearchIndex(text), "acme holdings international limited", 4)]
+        >>> [near] = nearest_in_two(asked, [votes for _, votes in nearest(asked)])
         >>> text[near.start : near.end]
         'acme holdings date 04/03/2018 international limited'
     """
-    best: InTwo | None = None
+    cut = [
+        (number, *parts)
+        for number, (one, of) in enumerate(zip(asked, votes, strict=True))
+        if _may_be_in_two(one.needle, of)
+        for parts in _parts(one.needle)
+    ]
+    heads = nearest([_piece(asked[number], head) for number, head, _ in cut])
+    rest = [(number, tail, near) for (number, _, tail), (near, _) in zip(cut, heads, strict=True) if near]
+    tails = nearest([_piece(asked[number], tail) for number, tail, _ in rest])
+    found: list[list[InTwo]] = [[] for _ in asked]
+    for (number, _, before), (after, _) in zip(rest, tails, strict=True):
+        found[number] += _pairs(asked[number], before, after)
+    return [
+        min(pairs, key=lambda near: (near.difference.edits, near.end - near.start), default=None) for pairs in found
+    ]
+
+
+def _may_be_in_two(needle: str, votes: Votes) -> bool:
+    """Whether the needle is long enough, and its grams are near each other."""
     wanted = _LEAST_VOTES * voters(len(needle))
-    if len(needle) < _LEAST or 2 * votes.most < wanted or _most_near_each_other(votes) < wanted:
-        return None
+    return len(needle) >= _LEAST and 2 * votes.most >= wanted and _most_near_each_other(votes) >= wanted
+
+
+def _parts(needle: str) -> list[tuple[str, str]]:
+    """The needle cut in two at each of its spaces, but for those near its ends."""
     cuts = [place for place, character in enumerate(needle) if character == " "]
-    parts = [(needle[:cut], needle[cut + 1 :]) for cut in cuts if _LEAST_PART <= cut < len(needle) - _LEAST_PART]
-    counted = index.votes([part for pair in parts for part in pair])
-    for (head, tail), of_head, of_tail in zip(parts, counted[::2], counted[1::2], strict=True):
-        heads = index.nearest(head, min(limit, len(head) // _PER_EDIT), of_head)
-        tails = index.nearest(tail, min(limit, len(tail) // _PER_EDIT), of_tail) if heads else []
-        for first, second in product(heads, tails):
-            if 0 < second.start - first.end <= MOST_BETWEEN and first.distance + second.distance <= limit:
-                both = f"{_text(index, first)} {_text(index, second)}"
-                near = InTwo(first.start, second.end, compare(needle, both))
-                if best is None or _order(near) < _order(best):
-                    best = near
-    return best
+    return [(needle[:cut], needle[cut + 1 :]) for cut in cuts if _LEAST_PART <= cut < len(needle) - _LEAST_PART]
+
+
+def _piece(asked: Asked, part: str) -> Asked:
+    return Asked(asked.hay, part, min(asked.limit, len(part) // _PER_EDIT))
+
+
+def _pairs(asked: Asked, heads: Sequence[Near], tails: Sequence[Near]) -> Iterator[InTwo]:
+    """Those that stand one behind the other, not far apart."""
+    for head, tail in product(heads, tails):
+        if 0 < tail.start - head.end <= MOST_BETWEEN and head.distance + tail.distance <= asked.limit:
+            both = f"{_text(asked.hay, head)} {_text(asked.hay, tail)}"
+            yield InTwo(head.start, tail.end, compare(asked.needle, both))
 
 
 def _text(index: SearchIndex, near: Near) -> str:
     return index.text[near.start : near.end]
 
 
-def _order(near: InTwo) -> tuple[int, int]:
-    return near.difference.edits, near.end - near.start
-
-
 def _most_near_each_other(votes: Votes) -> int:
     """The votes for the best place and the best other one that is as near as the two parts may lie."""
-    pairs = votes.stretches[:-1] + votes.stretches[1:]
-    best, apart = int(pairs.argmax()), MOST_BETWEEN // STRETCH + 2
-    before, after = pairs[max(0, best - apart) : max(0, best - 1)], pairs[best + 2 : best + apart]
+    best, apart = int(votes.stretches.argmax()), MOST_BETWEEN // STRETCH + 2
+    before, after = votes.stretches[max(0, best - apart) : max(0, best - 1)], votes.stretches[best + 2 : best + apart]
     return votes.most + max(int(part.max()) if len(part) else 0 for part in (before, after))

@@ -33,7 +33,7 @@ from hf_mbdc.transforms.interrupted import nearest_in_two
 from hf_mbdc.transforms.misread import MOST_WEIGHT, compare, digits_may_differ, has_digit
 from hf_mbdc.transforms.numbers import is_negative
 from hf_mbdc.transforms.same import Needle, Span, cuts_other_number, needle_for, same_but_for_writing, same_text
-from hf_mbdc.transforms.search import Near, SearchIndex
+from hf_mbdc.transforms.search import Asked, Near, SearchIndex, nearest
 from hf_mbdc.transforms.searchable import SearchText as SearchText
 from hf_mbdc.transforms.text import FoldedText, fold, has_hangul, jamo, plain
 from hf_mbdc.transforms.votes import Votes
@@ -69,28 +69,29 @@ def locate(text: SearchText, answers: Sequence[str], *, max_distance: float = MA
         >>> [(o.start, o.end, o.score) for o in locate(SearchText("Total 9.00\\nCash 19.00"), ["9.00"])]
         [(6, 10, 1.0)]
     """
-    return locate_all(text, [answers], max_distance=max_distance)[0]
+    return locate_all([(text, answers)], max_distance=max_distance)[0]
 
 
 def locate_all(
-    text: SearchText, questions: Sequence[Sequence[str]], *, max_distance: float = MAX_DISTANCE
+    asked: Sequence[tuple[SearchText, Sequence[str]]], *, max_distance: float = MAX_DISTANCE
 ) -> list[list[Occurrence]]:
-    """`locate` for the answers of each question to one text: the same, but step 3 looks for all of them in one go.
+    """`locate` for many questions, each a text and answers: the same, but step 3 looks for all of them in one go.
 
     Example:
-        >>> [[o.start for o in found] for found in locate_all(SearchText("Total 9.00"), [["total"], ["5.00"], ["9.5"]])]
+        >>> text = SearchText("Total 9.00")
+        >>> [[o.start for o in found] for found in locate_all([(text, ["total"]), (text, ["5.00"]), (text, ["9.5"])])]
         [[0], [], []]
     """
-    asked = [
+    needles = [
         [needle_for(text, number, answer) for number, answer in enumerate(answers) if answer.strip()]
-        for answers in questions
+        for text, answers in asked
     ]
-    found = [_same(text, needles) for needles in asked]
-    missed = [number for number, occurrences in enumerate(found) if not occurrences]
-    if missed and max_distance > 0:
-        nearest = iter(_nearest(text, [needle for number in missed for needle in asked[number]], max_distance))
+    found = [_same(text, wanted) for (text, _), wanted in zip(asked, needles, strict=True)]
+    if max_distance > 0:
+        missed = [number for number, occurrences in enumerate(found) if not occurrences]
+        nearest_ones = iter(_nearest([(asked[n][0], needle) for n in missed for needle in needles[n]], max_distance))
         for number in missed:
-            found[number] = _best([occurrence for _ in asked[number] for occurrence in next(nearest)])
+            found[number] = _best([occurrence for _ in needles[number] for occurrence in next(nearest_ones)])
     return [_without_overlaps(occurrences) for occurrences in found]
 
 
@@ -106,37 +107,38 @@ def _same(text: SearchText, needles: Sequence[Needle]) -> list[Occurrence]:
     return []
 
 
-def _nearest(text: SearchText, needles: Sequence[Needle], max_distance: float) -> list[list[Occurrence]]:
+def _nearest(missed: Sequence[tuple[SearchText, Needle]], max_distance: float) -> list[list[Occurrence]]:
     """Step 3: what is found for each needle."""
-    found: list[list[Occurrence]] = [[] for _ in needles]
-    for by_jamo in (False, True):
-        part = [number for number, needle in enumerate(needles) if has_hangul(needle.text) == by_jamo]
-        if not part:
-            continue
-        wanted = [needles[number].text for number in part]
-        hay, index = text.folded, text.index
-        if by_jamo:
-            hay, index, wanted = text.jamo, text.jamo_index, [jamo(fold(needle)).text for needle in wanted]
-        for number, needle, votes in zip(part, wanted, index.votes(wanted), strict=True):
-            spans = _near_spans(index, votes, needle, max_distance)
-            found[number] = [
-                _occurrence(text, needles[number], hay.original(*span))
-                for span in spans
-                if _may_be(text, hay, span, needle)
-            ]
+    hays, asked = [], []
+    for text, needle in missed:
+        hay, index, wanted = text.folded, text.index, needle.text
+        if has_hangul(wanted):  # looked for by its jamo
+            hay, index, wanted = text.jamo, text.jamo_index, jamo(fold(wanted)).text
+        hays.append(hay)
+        asked.append(Asked(index, wanted, round(_EDITS_PER_WEIGHT * allowed_weight(len(wanted), max_distance))))
+    found: list[list[Occurrence]] = []
+    for (text, needle), hay, one, near in zip(missed, hays, asked, _near_spans(asked, max_distance), strict=True):
+        spans = [hay.original(*span) for span in near if _may_be(text, hay, span, one.needle)]
+        found.append([_occurrence(text, needle, span) for span in spans])
     return found
 
 
-def _near_spans(index: SearchIndex, votes: Votes, wanted: str, max_distance: float) -> list[Span]:
-    """The parts of the text that can be the wanted one, misread or interrupted."""
-    allowed = allowed_weight(len(wanted), max_distance)
-    limit = round(_EDITS_PER_WEIGHT * allowed)
-    if limit < 1:
-        return []
-    near = [part for part in index.nearest(wanted, limit, votes) if _is_misread(index, wanted, part, max_distance)]
-    if not near and (in_two := nearest_in_two(index, votes, wanted, int(allowed))):
-        return [(in_two.start, in_two.end)] if digits_may_differ(wanted, in_two.difference, max_distance) else []
-    return [(part.start, part.end) for part in near]
+def _near_spans(asked: Sequence[Asked], max_distance: float) -> list[list[Span]]:
+    """The parts of the text that can be each wanted one, misread or interrupted."""
+    spans: list[list[Span]] = [[] for _ in asked]
+    looked_for = [number for number, one in enumerate(asked) if one.limit > 0]
+    missed: list[tuple[int, Asked, Votes]] = []
+    for number, (near, votes) in zip(looked_for, nearest([asked[number] for number in looked_for]), strict=True):
+        one = asked[number]
+        spans[number] = [(p.start, p.end) for p in near if _is_misread(one.hay, one.needle, p, max_distance)]
+        if not spans[number]:
+            allowed = int(allowed_weight(len(one.needle), max_distance))
+            missed.append((number, one._replace(limit=allowed), votes))
+    in_two = nearest_in_two([one for _, one, _ in missed], [votes for _, _, votes in missed])
+    for (number, one, _), both in zip(missed, in_two, strict=True):
+        if both is not None and digits_may_differ(one.needle, both.difference, max_distance):
+            spans[number] = [(both.start, both.end)]
+    return spans
 
 
 def _may_be(text: SearchText, hay: FoldedText, span: Span, wanted: str) -> bool:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import repeat
 
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Editop, Levenshtein
 
 # What OCR takes for each other; every character of a group for every other.
 _GROUPS = (
@@ -32,6 +33,14 @@ _GROUPS = (
     "'`",
 )
 _ALIKE = frozenset(a + b for group in _GROUPS for a in group for b in group)
+_PAIRS = {
+    "cl": "d",
+    "vv": "w",
+    "rn": "m",
+    "nn": "m",
+    "ii": "u",
+    "li": "h",
+}  # two characters taken for one, or one for two
 _LOST = 0.6  # of a word's characters, from which on it is another word
 MOST_WEIGHT = 1 + 1 / (2 * _LOST)  # of an edit: all in words that are lost by them
 _DIGIT = re.compile(r"\d")
@@ -44,7 +53,7 @@ class Difference:
 
     Args:
         edits: the Levenshtein distance.
-        alike: edits that misreading explains: look-alikes, and digits among letters.
+        alike: edits that misreading explains: look-alikes, two characters for one too, and digits among letters.
         lost: characters of the wanted words, of three and more, that are edited by more than 60 %.
         digits: digits that are other digits, missing or too many; a digit read as a letter is none of them.
     """
@@ -66,6 +75,8 @@ def compare(wanted: str, found: str) -> Difference:
     Example:
         >>> compare("the 2nd october", "tbe 2nd 0ctober")
         Difference(edits=2, alike=2, lost=0, digits=0)
+        >>> compare("should be", "shovlcl be").alike
+        3
         >>> compare("room 18", "room 17").digits, compare("united kingdom", "united states").lost
         (1, 7)
     """
@@ -91,7 +102,19 @@ def compare(wanted: str, found: str) -> Difference:
             alike += not found[to].isdigit()
         else:
             alike += found[to].isdigit() or character + found[to] in _ALIKE
-    return Difference(len(edits), alike, _lost(wanted, edited) if len(edits) > 2 else 0, digits)
+    alike += 2 * sum(map(_is_pair, edits, edits[1:], repeat(wanted), repeat(found)))
+    return Difference(len(edits), min(alike, len(edits)), _lost(wanted, edited) if len(edits) > 2 else 0, digits)
+
+
+def _is_pair(first: Editop, second: Editop, wanted: str, found: str) -> bool:
+    """Whether two edits take one character for two that look like it, or two for one."""
+    kinds = {first.tag, second.tag}
+    replaced = first if first.tag == "replace" else second
+    if kinds == {"replace", "insert"} and second.dest_pos == first.dest_pos + 1:
+        return _PAIRS.get(found[first.dest_pos : second.dest_pos + 1]) == wanted[replaced.src_pos]
+    if kinds == {"replace", "delete"} and second.src_pos == first.src_pos + 1:
+        return _PAIRS.get(wanted[first.src_pos : second.src_pos + 1]) == found[replaced.dest_pos]
+    return False
 
 
 def _lost(wanted: str, edited: list[int]) -> int:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hf_mbdc.transforms.characters import KINDS, code_points, cuts
+from hf_mbdc.transforms.characters import code_points, cuts, kinds_of
 from hf_mbdc.transforms.dates import WrittenDate, find_dates
 from hf_mbdc.transforms.numbers import SIGN_REACH, SIGNS, find_numbers, find_signs
 from hf_mbdc.transforms.search import SearchIndex
@@ -65,6 +65,6 @@ class SearchText:
     def jamo_index(self) -> SearchIndex:
         """Cut between syllables only."""
         codes = code_points(self.folded.text)
-        borders = np.zeros(len(self.jamo.text) + 1, dtype=bool)
-        borders[np.concatenate(([0], np.cumsum(jamo_counts(codes))))] = cuts(KINDS[codes])
-        return SearchIndex(self.jamo.text, borders)
+        free = np.zeros(len(self.jamo.text) + 1, dtype=bool)
+        free[np.concatenate(([0], np.cumsum(jamo_counts(codes))))] = cuts(kinds_of(self.folded.text))
+        return SearchIndex(self.jamo.text, free)

@@ -16,11 +16,11 @@ import numpy as np
 from hf_mbdc.transforms.characters import (
     DIGIT,
     KEPT,
-    KINDS,
     CharacterTable,
     as_text,
     code_points,
     continues_cluster,
+    kinds_of,
 )
 
 SINGLE_QUOTES = "‘’‚‛′`´ʼ"
@@ -29,7 +29,7 @@ DASHES = "‐‑‒–—―−﹘﹣－"
 _ALIKE = str.maketrans(
     {**dict.fromkeys(SINGLE_QUOTES, "'"), **dict.fromkeys(DOUBLE_QUOTES, '"'), **dict.fromkeys(DASHES, "-")}
 )
-_ASCII = str.maketrans({c: " " if c.isspace() else c.lower() for c in map(chr, range(128))} | {"`": "'"})
+_ASCII = "".join(" " if c.isspace() else c.lower() for c in map(chr, range(128))).replace("`", "'").encode().ljust(256)
 _PUNCTUATION = bytes(code for code in range(128) if not chr(code).isalnum())
 _HANGUL = re.compile("[가-힣]")
 # Capitals may follow a hyphen that is the word's own: "Ost-\nWest".
@@ -79,9 +79,9 @@ def fold(text: str) -> FoldedText:
     """
     clusters = [(*match.span(), "") for match in _LINE_END_HYPHEN.finditer(text)] if "\n" in text else []
     if text.isascii():
-        lowered = text.translate(_ASCII)
+        lowered = text.encode().translate(_ASCII).decode()  # three times as fast as `str.translate`
     else:
-        folded = _FOLDED[code_points(text)]
+        folded = _FOLDED.of_text(text)
         lowered = as_text(folded)
         clusters += _odd_clusters(text, np.flatnonzero(folded == _ODD).tolist())
     return _replaced(lowered, sorted(clusters, key=lambda c: (c[0], -c[1]))) if clusters else _collapsed(lowered)
@@ -188,7 +188,7 @@ def squeeze(folded: FoldedText) -> FoldedText:
 def _squeezed(text: str) -> tuple[np.ndarray, str]:
     """Which characters stay, and the text that they make."""
     codes = code_points(text).copy()
-    kinds = KINDS[codes]
+    kinds = kinds_of(text)
     mask = (kinds & KEPT) > 0
     kept = np.flatnonzero(mask)
     digits = (kinds[kept] & DIGIT) > 0

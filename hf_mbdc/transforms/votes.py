@@ -1,16 +1,14 @@
-"""Where in a text do needles that are misread there begin? Every gram they share with it votes.
+"""Where in their texts do needles that are misread there begin? Every gram that both share votes.
 
 A gram is three neighbouring characters. Each place of a gram in the text, less its place in the needle, is a vote for
 the place where the needle would begin (the diagonal of the alignment). Inserted and missing characters move the
-diagonal a little, so that neighbouring places count together. All needles of a text are counted in one go: that takes
-some twenty array operations, whether it is one needle or ten.
+diagonal a little, so that neighbouring places count together. The needles of many texts are counted in one go: that
+takes some forty array operations, whether it is one needle or a hundred.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
-from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -24,16 +22,15 @@ STRETCH = 1 << _WIDTH
 SHORT = 12  # characters up to which misreading may leave but two grams whole
 _MOST, _MOST_OF_SHORT = 4, 16  # places of a needle
 _GRAMS = 24  # of a needle that vote, and up to twice as many: every second, third… of a long one
-_AT_ONCE = 32  # needles
 
 
 class Votes(NamedTuple):
     """The votes for one needle.
 
     Args:
-        stretches: how many grams vote for each `STRETCH` places; those of index 0 are before the text, by as much and
-            the needle's length.
-        most: the most for two neighbouring stretches.
+        stretches: how many grams vote for each two neighbouring `STRETCH` places; those of index 0 are before the text,
+            by as much and the needle's length.
+        most: the most of them.
         places: where the needle would begin, most voted first; few.
     """
 
@@ -42,93 +39,95 @@ class Votes(NamedTuple):
     places: list[int]
 
 
-def grams(text: str) -> np.ndarray:
-    """A number below 2 ** `_BITS` for every character with its two neighbours, those at the ends beside a space."""
-    codes = code_points(f" {text} ").astype(np.uint16)
-    return (codes[:-2] * _FIRST + codes[1:-1] * _SECOND + codes[2:] * _THIRD) >> (16 - _BITS)
-
-
-def count_votes(hay: np.ndarray, needles: Sequence[str]) -> list[Votes]:
-    """The votes for each needle.
+def grams(codes: np.ndarray) -> np.ndarray:
+    """A number below 2 ** `_BITS` for every character with its two neighbours; the first and the last one have none.
 
     Args:
-        hay: the grams of the text.
+        codes: of the characters, unsigned integers (characters,).
+    """
+    low = codes.astype(np.uint16)
+    return (low[:-2] * _FIRST + low[1:-1] * _SECOND + low[2:] * _THIRD) >> (16 - _BITS)
+
+
+def count_votes(hays: Sequence[np.ndarray], needles: Sequence[str], of: Sequence[int]) -> list[Votes]:
+    """The votes for each needle in its text.
+
+    Args:
+        hays: the grams of the texts, with a space before and behind each.
         needles: at least one character each.
+        of: which text each needle is looked for in; never decreasing.
 
     Example:
-        >>> [votes.places for votes in count_votes(grams("see the exam ple of it"), ["the example", "ple of it"])]
+        >>> hay = grams(code_points(" see the exam ple of it "))
+        >>> [votes.places for votes in count_votes([hay], ["the example", "ple of it"], [0, 0])]
         [[5], [15]]
     """
-    votes: list[Votes] = []
-    for first in range(0, len(needles), _AT_ONCE):
-        part = needles[first : first + _AT_ONCE]
-        sizes = [len(needle) for needle in part]
-        stretches = (len(hay) + max(sizes) >> _WIDTH) + 3  # the last one gets no votes
-        places = _places(hay, part, sizes, stretches << _WIDTH)
-        counted = np.bincount(places >> _WIDTH, minlength=len(part) * stretches + 2)
-        votes += _peaks(counted, sizes, stretches)
-    return votes
+    sizes = np.array(list(map(len, needles)))
+    lengths = np.array(list(map(len, hays)))
+    stretches = (lengths[of] + sizes >> _WIDTH) + 3  # the last one gets no votes
+    rows = stretches.cumsum() - stretches
+    places = _places(hays, needles, sizes, np.asarray(of), (rows << _WIDTH) - (lengths.cumsum() - lengths)[of])
+    counted = np.bincount(places >> _WIDTH, minlength=rows[-1] + stretches[-1] + 1).astype(np.uint16)
+    return _peaks(counted[:-1] + counted[1:], sizes, rows, stretches)
 
 
-def _places(hay: np.ndarray, needles: Sequence[str], sizes: Sequence[int], apart: int) -> np.ndarray:
-    """Every place voted for; those of each needle are by `apart` higher than those of the one before."""
-    wanted = grams("  ".join(needles))
-    apiece = [size + 2 for size in sizes]  # with the two between needles, which stand nowhere in the text
-    of = np.arange(len(needles)).repeat(apiece)[: len(wanted)]
-    begins = np.array([0, *accumulate(apiece[:-1])])
-    within = np.arange(len(wanted)) - begins.take(of)
-    voting = (within % np.array(list(map(_step, sizes))).take(of) == 0).nonzero()[0]
-    shifts = (np.arange(len(needles)) * apart + STRETCH + np.array(sizes)).take(of) - within
-    wanted = wanted.take(voting)
-    order = wanted.argsort(kind="stable")
-    wanted, at_needle = wanted.take(order), shifts.take(voting.take(order))
-    ends = np.append((wanted[1:] != wanted[:-1]).nonzero()[0] + 1, len(wanted))  # of equal grams
-    times = ends.copy()
-    times[1:] -= ends[:-1]
-    known = np.zeros(1 << _BITS, dtype=np.int32)
-    known[wanted.take(ends - 1)] = np.arange(1, len(ends) + 1)
-    # For every place in the text the needles' equal grams, all of them where there are several.
-    equal = known.take(hay)
+def _places(
+    hays: Sequence[np.ndarray], needles: Sequence[str], sizes: np.ndarray, of: np.ndarray, begins: np.ndarray
+) -> np.ndarray:
+    """Every place voted for; `begins` is what is added to those of each needle, to keep them apart."""
+    wanted = grams(code_points(f" {'  '.join(needles)} "))
+    needle = np.arange(len(needles)).repeat(sizes + 2)[: len(wanted)]  # with the two grams between needles
+    within = np.arange(len(wanted)) - ((sizes + 2).cumsum() - (sizes + 2)).take(needle)
+    voting = ((within % _step(sizes).take(needle) == 0) & (within < sizes.take(needle))).nonzero()[0]
+    needle = needle.take(voting)
+    shifts = (begins + sizes + STRETCH).take(needle) - within.take(voting)
+    wanted, text = wanted.take(voting), of.astype(np.uint16).take(needle)
+    order = wanted.argsort(kind="stable")  # numbers of 16 bits are sorted by radix
+    order = order.take(text.take(order).argsort(kind="stable"))
+    keys, shifts = (text.take(order).astype(np.int64) << _BITS) + wanted.take(order), shifts.take(order)
+    ends = np.append((keys[1:] != keys[:-1]).nonzero()[0] + 1, len(keys))  # of equal grams
+    times = np.diff(ends, prepend=0)
+    known = np.zeros((len(hays), 1 << _BITS), dtype=np.int32)
+    known.ravel()[keys.take(ends - 1)] = np.arange(1, len(ends) + 1)
+    # For every place in the texts the needles' equal grams, all of them where there are several.
+    equal = np.concatenate([of_text.take(hay) for of_text, hay in zip(known, hays, strict=True)])
     at = (equal != 0).nonzero()[0]
     equal = equal.take(at) - 1
     counts = times.take(equal)
     done = counts.cumsum()
     pairs = np.arange(done[-1] if len(done) else 0) + (ends.take(equal) - done).repeat(counts)
-    return at.repeat(counts) + at_needle.take(pairs)
+    return at.repeat(counts) + shifts.take(pairs)
 
 
-def _peaks(counted: np.ndarray, sizes: Sequence[int], stretches: int) -> list[Votes]:
-    """The votes of each needle, of those of all."""
-    pairs = counted[:-1] + counted[1:]
-    rows = pairs[:-1].reshape(len(sizes), stretches)
-    most = rows.max(axis=1).tolist()
-    enough = np.array(list(map(_enough, sizes, most)))
-    high = (rows >= enough[:, None]).ravel().nonzero()[0]
+def _peaks(pairs: np.ndarray, sizes: np.ndarray, rows: np.ndarray, stretches: np.ndarray) -> list[Votes]:
+    """The votes of each needle, of those of all for two neighbouring stretches."""
+    most = np.maximum.reduceat(pairs, rows)
+    high = (pairs >= _enough(sizes, most).repeat(stretches)[: len(pairs)]).nonzero()[0]
     votes = pairs.take(high)
-    top = ((votes >= pairs.take(high - 1)) & (votes > pairs.take(high + 1))).nonzero()[0]
-    top = top[(-votes[top]).argsort(kind="stable")]
+    top = ((votes >= pairs.take(high - 1)) & (votes > pairs.take(high + 1, mode="clip"))).nonzero()[0]
+    top = top[(-votes[top].astype(np.int32)).argsort(kind="stable")]
+    needle = rows.searchsorted(high[top], side="right") - 1
+    begins = (high[top] - rows.take(needle) << _WIDTH) - sizes.take(needle)
     places: list[list[int]] = [[] for _ in sizes]
-    for peak in high[top].tolist():
-        row, stretch = divmod(peak, stretches)
-        if len(places[row]) < (_MOST_OF_SHORT if sizes[row] <= SHORT else _MOST):
-            places[row].append((stretch << _WIDTH) - sizes[row])
-    return list(map(Votes, counted[:-2].reshape(rows.shape), most, places))
+    allowed = np.where(sizes <= SHORT, _MOST_OF_SHORT, _MOST).tolist()
+    for number, begin in zip(needle.tolist(), begins.tolist(), strict=True):
+        if len(places[number]) < allowed[number]:
+            places[number].append(begin)
+    return list(map(Votes, np.split(pairs, rows[1:]), most.tolist(), places))
 
 
 def voters(size: int) -> int:
     """How many grams of a needle of that many characters vote."""
-    return -(-size // _step(size))
+    return -(-size // max(1, size // _GRAMS))
 
 
-def _step(size: int) -> int:
-    return max(1, size // _GRAMS)
+def _step(sizes: np.ndarray) -> np.ndarray:
+    return np.maximum(1, sizes // _GRAMS)
 
 
-def _enough(size: int, most: int) -> int:
-    """How many votes make a place worth a look, by the needle's size and the most that it has anywhere."""
-    all_of_them = voters(size)
-    if most < max(2, all_of_them // 6):
-        return most + 1
-    if size <= SHORT:
-        return 2
-    return max(2, ceil((0.75 if 2 * most > all_of_them else 0.6) * most))
+def _enough(sizes: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """How many votes make a place worth a look, by each needle's size and the most that it has anywhere."""
+    all_of_them = -(-sizes // _step(sizes))
+    share = np.where(2 * most.astype(np.int32) > all_of_them, 0.75, 0.6)
+    enough = np.where(sizes <= SHORT, 2, np.maximum(2, np.ceil(share * most)))
+    return np.where(most < np.maximum(2, all_of_them // 6), most + 1, enough).astype(np.uint16)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_mbdc.transforms.characters import KINDS, CharacterTable, as_text, code_points, cuts, is_word_boundary
+from hf_mbdc.transforms.characters import CharacterTable, as_text, code_points, cuts, is_word_boundary, kinds_of
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_word_boundaries(text: str, boundaries: set[int]) -> None:
 
 @given(st.text(alphabet="aB9 -é\u0301한서ไ\u0e35日½") | st.text())
 def test_whole_texts_are_cut_like_single_places(text: str) -> None:
-    assert cuts(KINDS[code_points(text)]).tolist() == [is_word_boundary(text, p) for p in range(len(text) + 1)]
+    assert cuts(kinds_of(text)).tolist() == [is_word_boundary(text, p) for p in range(len(text) + 1)]
 
 
 @given(st.text(alphabet=st.characters()))

@@ -11,7 +11,7 @@ from hf_mbdc.transforms.misread import Difference, compare, digits_may_differ
     ("wanted", "found", "difference"),
     [
         ("same", "same", Difference(0, 0, 0, 0)),
-        ("modern", "modcm", Difference(3, 1, 0, 0)),
+        ("modern", "modcm", Difference(3, 3, 0, 0)),
         ("house", "h0use", Difference(1, 1, 0, 0)),
         ("house", "hou5e", Difference(1, 1, 0, 0)),
         ("house", "horse", Difference(1, 0, 0, 0)),
@@ -41,3 +41,10 @@ def test_digits() -> None:
     assert may_differ("room 18 of it", "roon 17 of it")  # a page that reads badly
     assert not may_differ("room 18 of it", "room 17 of it")
     assert not may_differ("tel 012-3456789", "tcl 012-3456788")
+
+
+def test_two_characters_taken_for_one_and_one_for_two() -> None:
+    for wanted, found in (("should", "shoulcl"), ("brand new", "brand nevv"), ("clay", "day"), ("modern", "modem")):
+        difference = compare(wanted, found)
+        assert (difference.edits, difference.weight) == (2, 1)
+    assert compare("should", "shoulxl").weight == 2

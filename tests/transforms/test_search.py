@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from hf_mbdc.transforms.search import SearchIndex
+from hf_mbdc.transforms.search import Asked, SearchIndex, nearest
 
 
 def parts(text: str, needle: str, limit: int) -> list[tuple[str, int]]:
-    return [(text[near.start : near.end], near.distance) for near in SearchIndex(text).nearest(needle, limit)]
+    [(found, _)] = nearest([Asked(SearchIndex(text), needle, limit)])
+    return [(text[near.start : near.end], near.distance) for near in found]
 
 
 def test_needles_may_be_longer_than_machine_words() -> None:
@@ -60,7 +61,8 @@ def test_nothing_near() -> None:
 @given(st.text(alphabet="abcdefgh ", min_size=10, max_size=40), st.text(alphabet="abcdefgh ", max_size=60))
 def test_the_reported_distance_is_true_and_within_the_limit(needle: str, text: str) -> None:
     needle, text = " ".join(needle.split()) or "a", " ".join(text.split())
-    for near in SearchIndex(text).nearest(needle, 3):
+    [(found, _)] = nearest([Asked(SearchIndex(text), needle, 3)])
+    for near in found:
         assert 0 <= near.start < near.end <= len(text)
         assert near.distance == Levenshtein.distance(needle, text[near.start : near.end]) <= 3
 
@@ -69,3 +71,27 @@ def test_a_piece_that_stands_twice_beside_the_place_says_nothing_about_its_ends(
     text = "given by the mass of te mass of the object. today, this acceleration due to gravity owards the earth"
     needle = "of the object. today, this acceleration due to gravity towards"
     assert parts(text, needle, 20)[0] == ("of the object. today, this acceleration due to gravity owards", 1)
+
+
+def test_a_cut_inside_a_word_leaves_the_needles_own_word() -> None:
+    text = "pay the invoice no. 4711 international limited"
+    assert all(not part.startswith("ice") for part, _ in parts(text, "acme holdings international limited", 20))
+
+
+def test_windows_near_the_end_of_a_text_do_not_reach_into_the_next_one() -> None:
+    text = SearchIndex("restoran wan shenc")
+    one = Asked(text, "rstoran wan sheng", 7)
+    other = Asked(SearchIndex("restoran wan sheng of here, restoran wan sheng of there"), "wan sheng of", 3)
+    alone = nearest([one])[0][0]
+    assert alone == [(0, 18, 2)]
+    assert [near for near, _ in nearest([other, one, other, one])][1::2] == [alone, alone]
+
+
+def test_every_occurrence_has_its_own_end() -> None:
+    assert [near[0] for near in parts("restoran wan sheng, " * 3, "rstoran wan sheng", 7)] == ["restoran wan sheng"] * 3
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "ab", "abc de", "de fgh abc " * 5]), st.text("abcdefgh ", min_size=4))))
+def test_nothing_depends_on_what_else_is_asked(pairs: list[tuple[str, str]]) -> None:
+    asked = [Asked(SearchIndex(text.strip()), " ".join(needle.split()) or "a", 3) for text, needle in pairs]
+    assert [near for near, _ in nearest(asked)] == [nearest([one])[0][0] for one in asked]
