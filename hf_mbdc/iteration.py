@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hf_mbdc.publishing.publication import Draft
     from hf_mbdc.recipe import DatasetRecipe, IterationRecipe, Recipe
     from hf_mbdc.revisions.repositories.repository import Repository
+    from hf_mbdc.synthesis.reuse import Earlier
     from hf_mbdc.training.config import TrainingConfig
 
 
@@ -106,6 +107,7 @@ def rebuild(
     record: Iteration,
     parent: DatasetDict | None,
     *,
+    earlier: Sequence[Earlier | None] = (),
     data_dir: str | Path | None = None,
     work_dir: str | Path | None = None,
     max_parallel: int | None = None,
@@ -114,6 +116,9 @@ def rebuild(
     """The rows that the recipe of a record gives: by its steps from the parent's rows, or from raw files without one.
 
     Nothing is measured and nothing is published.
+
+    Args:
+        earlier: for each step the rows that trained its models, where `StepRecord.trained_on` names some.
 
     Raises:
         MbdcError: the recipe cannot run here: raw files or a model are missing.
@@ -130,7 +135,7 @@ def rebuild(
     if item is None:
         mend = "Its manifest was edited, or another version of hf_mbdc wrote it."
         raise RecipeError("The recorded recipe has no such iteration", key="iterations", message=wanted[0], mend=mend)
-    return _stamp(_synthesize(bench, item, parent)[0], record.version)
+    return _stamp(_synthesize(bench, item, parent, earlier)[0], record.version)
 
 
 def _prepare(
@@ -311,7 +316,7 @@ def _iterate(
     from hf_mbdc.publishing.version import next_version
     from hf_mbdc.revisions.diff.diff import diff
 
-    candidate, steps = _synthesize(bench, item, dataset)
+    candidate, steps = _synthesize(bench, item, dataset, _earlier(bench, item, parent))
     if not any(step.changed or step.added or step.rejected for step in steps):
         _say(bench, f"No row changed: {parent.version} stays")
         return parent, dataset
@@ -365,8 +370,24 @@ def _weigh_and_publish(
     return commit(dataclasses.replace(drafted, iteration=record), bench.repository)
 
 
+def _earlier(bench: Workbench, item: IterationRecipe, parent: Iteration) -> list[Earlier | None]:
+    """For each step the rows whose models it may use again; only the first step reads rows that are published."""
+    from hf_mbdc.publishing.history import load
+    from hf_mbdc.publishing.steps import trained_on
+    from hf_mbdc.synthesis.relabel_occurrences import step_identity
+    from hf_mbdc.synthesis.reuse import Earlier
+
+    first, nothing = item.steps[0], [None] * (len(item.steps) - 1)
+    options = _step_options(first.name, first.options, key="steps[0]")
+    identity = step_identity(options, bench.training)
+    found = trained_on(parent, first.name, identity, bench.repository) if options.retrain_above else None
+    if found is None:
+        return [None, *nothing]
+    return [Earlier(load(bench.recipe.repo_id, found.sha, repository=bench.repository)["train"], found), *nothing]
+
+
 def _synthesize(
-    bench: Workbench, item: IterationRecipe, dataset: DatasetDict
+    bench: Workbench, item: IterationRecipe, dataset: DatasetDict, earlier: Sequence[Earlier | None]
 ) -> tuple[DatasetDict, tuple[StepRecord, ...]]:
     """Runs the steps on the train split; the other splits only get the provenance columns, empty."""
     from datasets import DatasetDict
@@ -384,9 +405,13 @@ def _synthesize(
                 config=bench.training,
                 options=options,
                 work_dir=bench.work_dir,
+                earlier=earlier[number] if number < len(earlier) else None,
                 max_parallel=bench.max_parallel,
                 on_progress=update,
             )
+        if (source := result.record.trained_on) is not None:
+            models = f"models trained on {source.version}"
+            _say(bench, f"Few rows changed: {models} are kept, {result.record.reused:,} rows are not scored again")
         rows = result.rows
         records.append(dataclasses.replace(result.record, why=step.why))
     others = {name: add_provenance_columns(split) for name, split in dataset.items()}

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_mbdc.errors import DataError, RepositoryError
+from hf_mbdc.errors import DataError, RepositoryError, RevisionNotFoundError
 from hf_mbdc.records import Iteration
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
     from hf_mbdc.revisions.repositories.repository import Repository
+    from hf_mbdc.synthesis.reuse import Earlier
 
 MODEL = "mbdc_model"
 
@@ -129,7 +130,39 @@ def _make_again(
             mend = "Its manifest was edited: check it with `hf-mbdc verify`."
             raise DataError("The record names no parent to run the steps on", revision=record.version, mend=mend)
         parent = load(record.repo_id, record.parent.sha, repository=repository)
-    return rebuild(record, parent, data_dir=data_dir, work_dir=work_dir, max_parallel=max_parallel, progress=progress)
+    earlier = _earlier(record, repository)
+    return rebuild(
+        record,
+        parent,
+        earlier=earlier,
+        data_dir=data_dir,
+        work_dir=work_dir,
+        max_parallel=max_parallel,
+        progress=progress,
+    )
+
+
+def _earlier(record: Iteration, repository: Repository) -> list[Earlier | None]:
+    """For each step that kept models the rows that these were trained on: they are trained on them once more."""
+    from hf_mbdc.publishing.history import load
+    from hf_mbdc.synthesis.reuse import Earlier
+
+    found: list[Earlier | None] = []
+    for step in record.steps:
+        source = step.trained_on
+        try:
+            rows = None if source is None else load(record.repo_id, source.sha, repository=repository)["train"]
+        except RevisionNotFoundError as error:
+            raise RepositoryError(
+                "A step used models again that were trained on a revision that is gone",
+                repo_id=record.repo_id,
+                revision=record.version,
+                step=step.name,
+                trained_on=source.version if source else None,
+                mend="It cannot be done again. Check its content with `hf-mbdc verify`.",
+            ) from error
+        found.append(None if rows is None else Earlier(rows, source))
+    return found
 
 
 def _arranged(record: Iteration, made: DatasetDict, repository: Repository) -> DatasetDict:

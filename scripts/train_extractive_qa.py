@@ -122,7 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
     if accelerator.is_main_process:
         if state is not None:
             state.add_time(clock)
-            metrics = collect_metrics(state, encoded, output)
+            gpus = accelerator.num_processes if accelerator.device.type == "cuda" else 0
+            metrics = collect_metrics(state, encoded, output, gpus)
         card = render_model_card(dataclasses.asdict(config), metrics, flags.data_revision)
         (output / "README.md").write_text(card, encoding="utf-8")
         write_atomically(output / "metrics.json", json.dumps(metrics, indent=2, sort_keys=True) + "\n")
@@ -137,7 +138,7 @@ def read_metrics(output: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def collect_metrics(state: TrainingState, encoded: list[EncodedRow], output: Path) -> dict[str, Any]:
+def collect_metrics(state: TrainingState, encoded: list[EncodedRow], output: Path, gpus: int) -> dict[str, Any]:
     left_out = Counter(row.left_out for row in encoded if row.left_out)
     weights = sorted(output.glob("*.safetensors"))
     return {
@@ -147,6 +148,7 @@ def collect_metrics(state: TrainingState, encoded: list[EncodedRow], output: Pat
         "epoch_losses": state.epoch_losses,
         "wall_seconds": round(state.wall_seconds, 3),
         "cpu_seconds": round(state.cpu_seconds, 3),
+        "gpu_seconds": round(gpus * state.wall_seconds, 3),  # held, whether busy or not
         "steps": state.step,
         "tokens": state.tokens,
         "rows_used": len(encoded) - left_out.total(),

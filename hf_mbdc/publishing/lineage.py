@@ -75,7 +75,7 @@ def blame(
 
     opened = open_repository(repository)
     newest = read_manifest(repo_id, find_revision(repo_id, revision, opened), opened)
-    history = list(_ancestors(newest, opened))[::-1]
+    history = list(ancestors(newest, opened))[::-1]
     events: list[Event] = []
     before: Mapping[str, pa.Table] = {}
     hashes: dict[str, str] = {}
@@ -92,7 +92,7 @@ def blame(
     return events
 
 
-def _ancestors(record: Iteration, repository: Repository) -> Iterator[Iteration]:
+def ancestors(record: Iteration, repository: Repository) -> Iterator[Iteration]:
     """A record and those before it, newest first; commits that others made in between are passed over."""
     from hf_mbdc.publishing.history import versions
 

@@ -8,12 +8,13 @@ Further rounds train on the labels of the round before, until no label changes.
 
 Where this deviates from the paper: there the model is trained on its choice and is the end product; here it labels only
 documents that it was not trained on (K-fold over documents), and the labels are the product, published for any model.
+
+An iteration that changes few rows need not train again: see `hf_mbdc.synthesis.reuse`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ import numpy as np
 
 from hf_mbdc.errors import DataError, RecipeError, TrainingError
 from hf_mbdc.records import Cost, StepRecord
-from hf_mbdc.transforms.groups import groups
+from hf_mbdc.synthesis.out_of_fold import HELD_OUT, FoldModels
+from hf_mbdc.synthesis.reuse import Earlier, assign_folds, documents, plan_reuse
 from hf_mbdc.transforms.rows import PROVENANCE, add_provenance_columns, replace_rows
 
 if TYPE_CHECKING:
@@ -52,12 +54,16 @@ class RelabelOptions:
     `folds`: parts that the documents are cut into; each part is scored by a target trained on the others.
     `objective`: `hard_em` or `marginal`, of the first round; later ones train on the labels of the round before.
     `seed`: of the fold assignment and of the trainings. `rounds`: at most so many; fewer when no label changes.
+    `retrain_above`: the models of an earlier iteration are used again, and score only rows that changed, up to this
+    share of training rows that changed since; 0: trained anew at any change. The first default is well below what the
+    folds themselves do, which take a quarter of the rows from each training.
     """
 
     folds: int = 4
     objective: str = "hard_em"
     seed: int = 0
     rounds: int = 1
+    retrain_above: float = 0.05
 
     def __post_init__(self) -> None:
         if self.folds < 2:
@@ -69,17 +75,22 @@ class RelabelOptions:
             raise RecipeError(
                 "No such objective over occurrences", key="objective", value=self.objective, mend="hard_em or marginal."
             )
+        if not 0 <= self.retrain_above <= 1:
+            what = "A share of rows lies between 0 and 1"
+            raise RecipeError(what, key="retrain_above", value=self.retrain_above, mend="0.05 is a good number.")
 
 
-def assign_folds(groups: list[str], folds: int, seed: int) -> np.ndarray:
-    """(n,) fold numbers by a hash of each group, so that equal groups share a fold and new ones move no old one.
+def step_identity(options: RelabelOptions, config: TrainingConfig) -> str:
+    """A hash of all that decides what the step makes of given rows: its code, its options, the target's settings.
 
-    Example:
-        >>> assign_folds(["a", "c", "a"], folds=2, seed=0).tolist()
-        [0, 1, 0]
+    Models are only kept where it is the same. When they are kept is no part of it.
     """
-    keys = (hashlib.sha256(f"{seed}\x1f{group}".encode()).digest() for group in groups)
-    return np.array([int.from_bytes(key[:8], "big") % folds for key in keys], dtype=np.int64)
+    from hf_mbdc.training.launch import PACKAGE, code_hash, code_only, settings_of, short_hash
+
+    files = sorted((PACKAGE / "synthesis").glob("*.py"))
+    code = [code_hash(), *(code_only(path.read_text(encoding="utf-8")) for path in files)]
+    chosen = {**dataclasses.asdict(options), "retrain_above": None}
+    return short_hash([NAME, code, chosen, settings_of(config)])
 
 
 def relabel_occurrences(
@@ -89,6 +100,7 @@ def relabel_occurrences(
     config: TrainingConfig,
     options: RelabelOptions = RelabelOptions(),
     work_dir: Path,
+    earlier: Earlier | None = None,
     max_parallel: int | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> StepResult:
@@ -98,32 +110,47 @@ def relabel_occurrences(
         rows: an annotated train split.
         approach: the approach that annotated it; re-derives the columns of a chosen occurrence.
         config: training settings of the target; objective and seed come from `options`.
-        options: folds, objective, seed, rounds.
+        options: folds, objective, seed, rounds, and how long models are kept.
         work_dir: folder of the trainings; what is there already is not trained again.
+        earlier: rows that this step, with the same identity, read in an earlier iteration: its models are used again
+            where the options allow it. The result depends on these rows, not on whether `work_dir` still has the
+            models: where it has not, they are trained again.
         max_parallel: trainings side by side; default one a core.
         on_progress: called with the fraction that is done, 0 to 1.
 
     Returns:
         The rows, with provenance columns set where the offsets moved, and the step's record with its cost.
     """
-    fold = assign_folds(_documents(rows), options.folds, options.seed)
-    if len(np.unique(fold)) < 2:
-        raise DataError(
-            "All documents fell into one fold, so that there is none to train on",
-            split="train",
-            folds=options.folds,
-            mend="Give more documents, or another seed of the step.",
-        )
     steps: list[StepResult] = []
     for number in range(options.rounds):
         settings = dataclasses.replace(config, objective="chosen" if number else options.objective, seed=options.seed)
-        current = steps[-1].rows if steps else rows
-        progress = _part(on_progress, number, options.rounds)
-        results = _score(current, fold, settings, work_dir, max_parallel, progress)
-        steps.append(apply_scores(current, approach, fold, results))
-        if not steps[-1].record.changed:
+        models = FoldModels(settings, work_dir, max_parallel, _part(on_progress, number, options.rounds))
+        step, earlier = _round(steps[-1].rows if steps else rows, approach, options, models, earlier)
+        steps.append(step)
+        if not step.record.changed:
             break
-    return steps[0] if len(steps) == 1 else _together(rows, approach, steps)
+    step = steps[0] if len(steps) == 1 else _together(rows, approach, steps)
+    return StepResult(step.rows, dataclasses.replace(step.record, identity=step_identity(options, config)))
+
+
+def _round(
+    rows: Dataset, approach: ExtractiveQA, options: RelabelOptions, models: FoldModels, earlier: Earlier | None
+) -> tuple[StepResult, Earlier | None]:
+    """One round, and the earlier rows as they went into its next round; None where that is to train anew."""
+    if earlier is not None:
+        fold = _folds(earlier.rows, options)
+        chosen, most = models.config.objective == "chosen", options.retrain_above
+        reuse = plan_reuse(rows, earlier.rows, fold, folds=options.folds, seed=options.seed, chosen=chosen, most=most)
+        if reuse is not None:
+            results = models.score(earlier.rows, fold)
+            then = apply_scores(earlier.rows, approach, fold, results)
+            results, reused = models.score_again(rows, reuse, results)
+            step = apply_scores(rows, approach, reuse.fold, results)
+            record = dataclasses.replace(step.record, reused=reused, trained_on=earlier.revision)
+            # Where no label moved then, there was no further round.
+            return StepResult(step.rows, record), Earlier(then.rows, earlier.revision) if then.record.changed else None
+    fold = _folds(rows, options)
+    return apply_scores(rows, approach, fold, models.score(rows, fold)), None
 
 
 def apply_scores(
@@ -164,28 +191,16 @@ def apply_scores(
     return StepResult(replace_rows(add_provenance_columns(rows), moved, changed), record)
 
 
-def _score(
-    rows: Dataset,
-    fold: np.ndarray,
-    config: TrainingConfig,
-    work_dir: Path,
-    max_parallel: int | None,
-    on_progress: Callable[[float], None] | None,
-) -> dict[int, TrainingResult]:
-    """For each fold that has documents, the predictions of a target trained on the others."""
-    from hf_mbdc.training.launch import TrainingJob, launch
-
-    used = np.unique(fold).tolist()
-    jobs = [
-        TrainingJob(
-            train=rows.select(np.flatnonzero(fold != k)),
-            predict={"held_out": rows.select(np.flatnonzero(fold == k))},
-            config=config,
+def _folds(rows: Dataset, options: RelabelOptions) -> np.ndarray:
+    fold = assign_folds(documents(rows), options.folds, options.seed)
+    if len(np.unique(fold)) < 2:
+        raise DataError(
+            "All documents fell into one fold, so that there is none to train on",
+            split="train",
+            folds=options.folds,
+            mend="Give more documents, or another seed of the step.",
         )
-        for k in used
-    ]
-    results = launch(jobs, work_dir=work_dir, max_parallel=max_parallel, on_progress=on_progress)
-    return dict(zip(used, results, strict=True))
+    return fold
 
 
 def _part(on_progress: Callable[[float], None] | None, number: int, rounds: int) -> Callable[[float], None] | None:
@@ -210,6 +225,8 @@ def _together(before: Dataset, approach: ExtractiveQA, steps: list[StepResult]) 
         changed=len(moved),
         reasons={MOVED: len(moved), **in_rounds},
         cost=sum((step.record.cost for step in steps), Cost()),
+        reused=min(step.record.reused for step in steps),  # a row whose result a round had to make is not reused
+        trained_on=steps[0].record.trained_on,
     )
     return StepResult(replace_rows(add_provenance_columns(before), moved, changed), record)
 
@@ -217,14 +234,6 @@ def _together(before: Dataset, approach: ExtractiveQA, steps: list[StepResult]) 
 def _added(approach: ExtractiveQA, rows: Dataset) -> list[str]:
     """The approach's columns that the rows have: those of an older version have fewer."""
     return [name for name in approach.adds if name in rows.column_names]
-
-
-def _documents(rows: Dataset) -> list[str]:
-    """(n,) the document of each row; documents with the same text are one, or labels would give held-out ones away."""
-    contexts = ["text:" + text for text in rows["context"][:]]
-    if "document_id" not in rows.column_names:
-        return contexts
-    return groups([[f"document:{key}", text] for key, text in zip(rows["document_id"][:], contexts, strict=True)])
 
 
 def _moves(rows: Dataset, results: dict[int, TrainingResult]) -> tuple[np.ndarray, list[int], list[np.ndarray]]:
@@ -237,7 +246,7 @@ def _moves(rows: Dataset, results: dict[int, TrainingResult]) -> tuple[np.ndarra
     """
     scored: dict[str, list[float]] = {}
     for result in results.values():
-        held_out = result.predictions["held_out"]
+        held_out = result.predictions[HELD_OUT]
         scored.update(zip(held_out["id"].to_pylist(), held_out["candidate_scores"].to_pylist(), strict=True))
     moved, chosen, of_moved = [], [], []
     columns = (rows[name][:] for name in ("id", "candidates", "answer_start", "answer_end"))

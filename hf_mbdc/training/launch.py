@@ -141,11 +141,11 @@ def launch(
         _write_data(job, root / "data" / _data_key(job, hashes))
     commands = {place: _command(job, root / "data" / _data_key(job, hashes), place) for place, job in todo.items()}
     done_before = len(set(places)) - len(todo)
-    _run_all(commands, max_parallel or _cores(), done_before, on_progress or (lambda fraction: None))
+    run_all(commands, max_parallel or cores(), done_before, on_progress or (lambda fraction: None))
     return [_result(place, job, cached=place not in todo) for place, job in zip(places, jobs, strict=True)]
 
 
-def _cores() -> int:
+def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -177,15 +177,15 @@ def _data_key(job: TrainingJob, hashes: dict[int, str]) -> str:
         if key not in hashes:
             hashes[key] = content_hash(_splits(job)[name])
         parts[name] = hashes[key]
-    return _short_hash(parts)
+    return short_hash(parts)
 
 
 def _place(job: TrainingJob, root: Path, hashes: dict[int, str]) -> Path:
-    return root / _short_hash([_data_key(job, hashes), _settings(job.config), job.data_revision, _code_hash()])
+    return root / short_hash([_data_key(job, hashes), settings_of(job.config), job.data_revision, code_hash()])
 
 
-def _settings(config: TrainingConfig) -> dict[str, object]:
-    """The settings, with a checkpoint's folder by its content: other weights may lie at the same path."""
+def settings_of(config: TrainingConfig) -> dict[str, object]:
+    """The settings as data, with a checkpoint's folder by its content: other weights may lie at the same path."""
     folder = Path(config.model)
     if config.model == LAYOUT_SPAN or not folder.is_dir():
         return dataclasses.asdict(config)
@@ -193,25 +193,25 @@ def _settings(config: TrainingConfig) -> dict[str, object]:
     return dataclasses.asdict(config) | {"model": files}
 
 
-def _short_hash(value: object) -> str:
+def short_hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:20]
 
 
 @functools.cache
-def _code_hash() -> str:
+def code_hash() -> str:
     """Of everything that decides what a training gives: our code, and the versions of what it stands on."""
     from importlib.metadata import version
 
     files = [*sorted((PACKAGE / "targets").glob("*.py")), *(PACKAGE / "training" / name for name in TRAINING_CODE)]
-    sources = [_code_only(path.read_text(encoding="utf-8")) for path in (*files, shipped("scripts", SCRIPT))]
-    return _short_hash([sources, [version(name) for name in ("torch", "transformers", "accelerate")]])
+    sources = [code_only(path.read_text(encoding="utf-8")) for path in (*files, shipped("scripts", SCRIPT))]
+    return short_hash([sources, [version(name) for name in ("torch", "transformers", "accelerate")]])
 
 
-def _code_only(source: str) -> str:
+def code_only(source: str) -> str:
     """The code without comments, docstrings and layout, which change no result.
 
     Example:
-        >>> _code_only("'Adds.'; x = 1  # one") == _code_only("x  =  1")
+        >>> code_only("'Adds.'; x = 1  # one") == code_only("x  =  1")
         True
     """
     tree = ast.parse(source)
@@ -259,9 +259,14 @@ def _command(job: TrainingJob, data: Path, place: Path) -> list[str]:
     return command + (["--data-revision", job.data_revision] if job.data_revision else [])
 
 
-def _run_all(
+def run_all(
     commands: Mapping[Path, list[str]], max_parallel: int, done_before: int, on_progress: Callable[[float], None]
 ) -> None:
+    """Runs commands side by side, each in its folder, where it writes `metrics.json` last.
+
+    Raises:
+        TrainingError: one of them failed; the others are stopped.
+    """
     waiting = list(commands)
     running: dict[Path, subprocess.Popen[bytes]] = {}
     total, finished = len(commands) + done_before, done_before
@@ -340,6 +345,12 @@ def _result(place: Path, job: TrainingJob, *, cached: bool) -> TrainingResult:
         model_path=place,
         predictions=predictions,
         metrics=metrics,
-        cost=Cost(metrics["wall_seconds"], metrics["cpu_seconds"], model_calls=calls, tokens=metrics["tokens"]),
+        cost=Cost(
+            metrics["wall_seconds"],
+            metrics["cpu_seconds"],
+            model_calls=calls,
+            tokens=metrics["tokens"],
+            gpu_seconds=metrics.get("gpu_seconds", 0.0),
+        ),
         cached=cached,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +17,18 @@ from hypothesis import strategies as st
 from hf_mbdc.approaches import annotate
 from hf_mbdc.approaches.extractive_qa import ExtractiveQA
 from hf_mbdc.errors import DataError, RecipeError, TrainingError
-from hf_mbdc.records import Cost
+from hf_mbdc.records import Cost, ParentRecord
 from hf_mbdc.synthesis.relabel_occurrences import (
     MOVED,
     RelabelOptions,
     apply_scores,
-    assign_folds,
     relabel_occurrences,
+    step_identity,
 )
+from hf_mbdc.synthesis.reuse import Earlier, assign_folds, documents
 from hf_mbdc.training.config import TrainingConfig
 from hf_mbdc.training.launch import TrainingJob, TrainingResult
+from hf_mbdc.training.scoring import Scored, ScoringJob
 from hf_mbdc.transforms.rows import replace_rows
 
 
@@ -209,6 +213,7 @@ def test_folds_depend_on_the_group_alone(groups: list[str], folds: int) -> None:
         ({"folds": 1}, "at least 2 folds"),
         ({"rounds": 0}, "at least one round"),
         ({"objective": "chosen"}, "hard_em or marginal"),
+        ({"retrain_above": 1.5}, "between 0 and 1"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
@@ -242,3 +247,110 @@ def test_a_worse_match_has_no_part_in_the_margin() -> None:
     step = apply_scores(rows, ExtractiveQA(), np.array([0]), {0: result({"0-total": [-3.0, -0.5, -2.0]})})
     assert step.rows["choice_margin"][:] == [1.0]
     assert np.isnan(step.rows["candidates"][0][1]["choice"])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Path, Any]:
+    """200 rows, whose fold models are trained for real, if only for a moment; and what relabelling made of them."""
+    rows = receipts([f"SHOP{i} ITEM {i % 9}.50 9.00 TOTAL 9.00 CASH {i % 7}9.00" for i in range(200)])
+    work_dir = tmp_path_factory.mktemp("work")
+    return rows, work_dir, relabel(rows, work_dir)
+
+
+def relabel(rows: Dataset, work_dir: Path, earlier: Dataset | None = None, **options: Any) -> Any:
+    return relabel_occurrences(
+        rows,
+        ExtractiveQA(),
+        config=TrainingConfig(max_steps=2),
+        options=RelabelOptions(folds=2, **options),
+        work_dir=work_dir,
+        earlier=None if earlier is None else Earlier(earlier, ParentRecord("v1.0.0", "sha", "hash")),
+    )
+
+
+def edit(rows: Dataset, *numbers: int) -> Dataset:
+    """Other documents in the places of some."""
+    others = receipts([f"EDITED{i} 9.00 TOTAL 9.00" for i in numbers])
+    columns = {name: others[name][:] for name in others.column_names if name != "id"}
+    return replace_rows(rows, np.array(numbers), columns)
+
+
+def test_after_few_changes_the_model_is_called_for_these_alone(trained: tuple[Dataset, Path, Any]) -> None:
+    rows, work_dir, first = trained
+    assert (first.record.reused, first.record.trained_on, first.record.cost.model_calls) == (0, None, 200)
+    one, two, three = np.flatnonzero(assign_folds(documents(rows), 2, 0) == 0)[:3].tolist()
+    edited = edit(rows, one, two)
+    step = relabel(edited, work_dir, rows)
+    assert (step.record.cost.model_calls, step.record.reused) == (2, 198)
+    assert step.record.trained_on == ParentRecord("v1.0.0", "sha", "hash")
+    assert step.record.identity == first.record.identity != ""
+    assert 0 < step.record.cost.cpu_seconds < first.record.cost.cpu_seconds
+    same = np.setdiff1d(np.arange(200), [one, two])
+    assert step.rows.select(same).to_list() == first.rows.select(same).to_list()
+
+    # One row more: what was asked in the iteration before is not asked again, and nothing depends on that.
+    further = edit(edited, three)
+    again = relabel(further, work_dir, rows)
+    assert (again.record.cost.model_calls, again.record.reused) == (1, 199)
+    shutil.rmtree(work_dir / "memo")
+    anew = relabel(further, work_dir, rows)
+    assert (anew.record.cost.model_calls, anew.record.reused) == (3, 197)
+    assert anew.rows.to_list() == again.rows.to_list()
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"), [({}, False), ({"retrain_above": 0.5}, True), ({"retrain_above": 0}, False)]
+)
+def test_many_changes_train_anew(
+    trained: tuple[Dataset, Path, Any], options: dict[str, Any], kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, work_dir, _ = trained
+    trained_rows: list[int] = []
+
+    def launch(jobs: list[TrainingJob], **settings: Any) -> list[TrainingResult]:
+        trained_rows.extend(sum(text.startswith("EDITED") for text in job.train["context"][:]) for job in jobs)
+        raise TrainingError("stop here")
+
+    monkeypatch.setattr("hf_mbdc.training.launch.launch", launch)
+    with pytest.raises(TrainingError, match="stop here"):
+        relabel(edit(rows, *range(11)), work_dir, rows, **options)
+    assert sum(trained_rows) == (0 if kept else 11)
+
+
+def test_each_round_keeps_its_own_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rows = receipts([f"SHOP{i} 9.00 TOTAL 9.00" for i in range(8)])
+    asked: list[tuple[str, list[str]]] = []
+
+    def launch(jobs: list[TrainingJob], **settings: Any) -> list[TrainingResult]:
+        return [train(job) for job in jobs]
+
+    def train(job: TrainingJob) -> TrainingResult:
+        """The first round prefers the last occurrence, but of one row; the second one prefers the last."""
+        ids = job.predict["held_out"]["id"][:]
+        first = {key: FIRST if key == "0-total" and job.config.objective == "hard_em" else LAST for key in ids}
+        weights = {"weights_sha256": f"{job.config.objective} without {ids}"}
+        return dataclasses.replace(
+            result(first, job.config.objective), metrics=weights, model_path=Path(job.config.objective), cached=True
+        )
+
+    def score(jobs: list[ScoringJob], **settings: Any) -> list[Scored]:
+        asked.extend((job.model_path.name, job.rows["id"][:]) for job in jobs)
+        tables = [result(dict.fromkeys(job.rows["id"][:], LAST)).predictions["held_out"] for job in jobs]
+        return [Scored(table, Cost(model_calls=len(table))) for table in tables]
+
+    monkeypatch.setattr("hf_mbdc.training.launch.launch", launch)
+    monkeypatch.setattr("hf_mbdc.training.scoring.score", score)
+    first = relabel(rows, tmp_path, rounds=9)
+    assert list(first.record.reasons.values()) == [8, 7, 1, 0]  # in all, and in three rounds
+    edited = edit(rows, 5)
+    step = relabel(edited, tmp_path, rows, rounds=9, retrain_above=0.2)
+    assert asked == [("hard_em", ["5-total"]), ("chosen", ["5-total"])]  # the third round has the models of the second
+    assert (step.record.reused, step.record.cost.model_calls) == (7, 2)
+    assert step.rows["answer_start"][:] == [c[-1]["start"] for c in edited["candidates"][:]]
+
+
+def test_the_identity_follows_settings_but_not_how_long_models_are_kept() -> None:
+    base = step_identity(RelabelOptions(), TrainingConfig())
+    assert base == step_identity(RelabelOptions(retrain_above=0.2), TrainingConfig())
+    assert base != step_identity(RelabelOptions(folds=3), TrainingConfig())
+    assert base != step_identity(RelabelOptions(), TrainingConfig(epochs=3))

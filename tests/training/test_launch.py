@@ -51,9 +51,9 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     script = tmp_path / "fake.py"
     script.write_text(FAKE)
     monkeypatch.setattr(module, "shipped", lambda folder, name: script)
-    module._code_hash.cache_clear()
+    module.code_hash.cache_clear()
     yield
-    module._code_hash.cache_clear()
+    module.code_hash.cache_clear()
 
 
 def job(rows: list[dict[str, Any]], seed: int = 0, **settings: Any) -> TrainingJob:
@@ -216,13 +216,13 @@ def test_a_real_training(rows: list[dict[str, Any]], tmp_path: Path) -> None:
 
 def test_comments_and_docstrings_make_no_training_anew() -> None:
     code = "def f(x):\n    return x + 1"
-    assert module._code_only(code) == module._code_only(
+    assert module.code_only(code) == module.code_only(
         '"""Doc."""\n# why\ndef f(x):\n    """Adds."""\n    return (x + 1)'
     )
-    assert module._code_only(code) != module._code_only(code.replace("1", "2"))
+    assert module.code_only(code) != module.code_only(code.replace("1", "2"))
     assert {path.stem for path in (module.PACKAGE / "training").glob("*.py")} == {
         *(name.removesuffix(".py") for name in module.TRAINING_CODE),
-        *("__init__", "budget", "checks", "child", "launch", "model_card"),  # what they do changes no result
+        *("__init__", "budget", "checks", "child", "launch", "model_card", "scoring"),  # what they do changes no result
     }
 
 

@@ -113,12 +113,19 @@ def rejected_unit(steps: Sequence[StepRecord]) -> str:
 
 
 def models(step: StepRecord) -> str:
-    """The models that made or judged rows, as a sentence; nothing when there was none."""
+    """The models that made or judged rows, as a sentence; nothing when there was none.
+
+    Of models that an earlier iteration trained it says on which version, and how much they spared.
+    """
     names = wording.model_names(step)
     if not names:
         return ""
     more = f" and {count(len(names) - 4)} more" if len(names) > 4 else ""
-    return f" Model{'' if len(names) == 1 else 's'}: {', '.join(code(name) for name in names[:4])}{more}."
+    told = f" Model{'' if len(names) == 1 else 's'}: {', '.join(code(name) for name in names[:4])}{more}"
+    if step.trained_on is None:
+        return f"{told}."
+    spared = "row was" if step.reused == 1 else "rows were"
+    return f"{told}, trained on {code(step.trained_on.version)}; {count(step.reused)} {spared} not scored again."
 
 
 def step_counts(step: StepRecord) -> str:
