@@ -58,7 +58,7 @@ def test_each_rule(found: dict[str, Any], title: str | None) -> None:
 def test_the_most_room_comes_first_and_unknown_room_last() -> None:
     found = dataclasses.replace(SETTLED, score=0.7, several=SEVERAL, suspects=3, nearly=5, nearly_missed=0.08)
     assert [(advice.title, advice.room) for advice in advise(found)] == [
-        ("More documents", pytest.approx(0.26)),
+        ("More documents", pytest.approx(0.26 - 0.05 - 0.08)),
         ("Agree on how answers are written", 0.08),
         ("Let the target choose among occurrences", 0.05),
         ("Look at suspicious labels", None),
