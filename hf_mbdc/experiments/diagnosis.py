@@ -167,7 +167,6 @@ def examine(
         buckets = score_by_frequency(score, asked, trained, clusters=clusters, confidence=plan.confidence)
         classes = _classes(as_names(trained), as_names(asked), score, clusters, learned, plan.confidence)
     suspects = _suspects(rows, learned)
-    nearly = (score < 0.5) & (similarity.mean(axis=0) >= NEARLY)
     findings = Findings(
         score=float(score.mean()),
         train_rows=int(learned.known.sum()),
@@ -177,9 +176,7 @@ def examine(
         several=_several(rows, evaluation, score, learned, plan),
         suspects=len(suspects),
         absent=_count(rows, "match_status", "absent"),
-        wrong=int((score < 0.5).sum()),
-        nearly=int(nearly.sum()),
-        nearly_missed=float((1 - score)[nearly].sum() / len(score)),
+        **_nearly_right(score, similarity.mean(axis=0)),
         buckets=tuple(buckets),
         relabelled=_count(rows, "mbdc_source", RELABEL),
         earlier=earlier or {},
@@ -275,6 +272,13 @@ def _several(
         surely=float(split_scores(values, clusters, [several])[0]),
         missed=missed,
     )
+
+
+def _nearly_right(score: np.ndarray, similarity: np.ndarray) -> dict[str, Any]:
+    wrong = score < 0.5
+    nearly = wrong & (similarity >= NEARLY)
+    missed = float((1 - score)[nearly].sum() / len(score))
+    return {"wrong": int(wrong.sum()), "nearly": int(nearly.sum()), "nearly_missed": missed}
 
 
 def _suspects(rows: Dataset, learned: Learned) -> np.ndarray:
