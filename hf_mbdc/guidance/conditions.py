@@ -94,6 +94,9 @@ def read_column(name: str, values: Sequence[Any] | np.ndarray) -> Column:
     array = np.asarray(values)
     if array.dtype.kind in "iuf":
         return Column(name, array.astype(float))
+    if array.dtype.kind == "U":
+        names, places = np.unique(array, return_inverse=True)
+        return Column(name, places.astype(float), tuple(names.tolist()))
     missing = np.array([value is None or value != value for value in values], dtype=bool)  # only objects can tell
     there = [value for value, absent in zip(values, missing, strict=True) if not absent]
     numbers = np.full(len(missing), np.nan)

@@ -22,7 +22,6 @@ import numpy as np
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.guidance.conditions import Column, Condition, in_words, needed, read_column
 
-_CHUNK = 4_000_000  # numbers at a time, so that memory does not grow with splits × rows
 FEWEST_CLUSTERS = 5  # on each side of a split: fewer say nothing of other documents
 
 
@@ -184,7 +183,7 @@ def _best_split(
 
 
 def _clusters_on_both_sides(mask: np.ndarray, cluster: np.ndarray) -> bool:
-    return all(len(np.unique(cluster[side])) >= FEWEST_CLUSTERS for side in (mask, ~mask))
+    return all(np.count_nonzero(np.bincount(cluster[side])) >= FEWEST_CLUSTERS for side in (mask, ~mask))
 
 
 def split_scores(values: np.ndarray, cluster: np.ndarray, masks: Sequence[np.ndarray]) -> np.ndarray:
@@ -200,19 +199,17 @@ def split_scores(values: np.ndarray, cluster: np.ndarray, masks: Sequence[np.nda
         [-2.19]
     """
     rest = values - values.mean()
-    groups, number = np.unique(cluster, return_inverse=True)
-    order = np.argsort(number, kind="stable")
-    starts = np.searchsorted(number[order], np.arange(len(groups)))
-    found = []
-    size = max(1, _CHUNK // len(values))
-    for first in range(0, len(masks), size):
-        sides = np.stack(masks[first : first + size])
-        inside = sides.sum(axis=1, keepdims=True)
-        parts = np.where(sides, rest / inside, -rest / (len(values) - inside))
-        sums = np.add.reduceat(parts[:, order], starts, axis=1)
-        spread = np.sqrt((sums**2).sum(axis=1))
-        found.append(np.divide(sums.sum(axis=1), spread, out=np.zeros(len(sides)), where=spread > 1e-12))
-    return np.concatenate(found)
+    number = np.unique(cluster, return_inverse=True)[1]
+    whole = np.bincount(number, weights=rest)
+    found = np.zeros(len(masks))
+    for place, mask in enumerate(masks):  # one at a time, so that memory does not grow with the number of splits
+        inside = int(mask.sum())
+        outside = len(mask) - inside
+        part = np.bincount(number[mask], weights=rest[mask], minlength=len(whole))
+        sums = part / inside - (whole - part) / outside
+        spread = math.sqrt(float((sums**2).sum()))
+        found[place] = sums.sum() / spread if spread > 1e-12 else 0.0
+    return found
 
 
 # --- measuring ---
