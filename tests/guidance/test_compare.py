@@ -245,6 +245,11 @@ def test_a_level_of_its_own_decides_but_the_interval_told_keeps_its_confidence()
     assert (strict.verdict, strict.alpha) == ("inconclusive", 0.01)
     assert strict.interval == usual.interval
     assert strict.to_evidence("exact_match", "test", seeds=[0]).alpha == 0.01
+    # Two documents lose much: the interval at that level leans so far down that it is not sure, though p is.
+    lean = compare(np.zeros(42), np.repeat([1.0, -6.0], [40, 2]), alpha=0.01)
+    assert lean.interval[0] > 0
+    assert lean.p_value < 0.01
+    assert lean.verdict == "inconclusive"
     for alpha in (0.0, 1.0):
         with pytest.raises(RecipeError, match=f"alpha is {alpha}"):
             compare(same, better, alpha=alpha)

@@ -41,6 +41,10 @@ def test_a_table_of_cells_is_split_into_seeds_clusters_and_both() -> None:
     # ±1 crosswise is meeting alone: mean square 2 of 1 degree, over 4 cells.
     crossed = uncertainty_of(np.array([[1.0, -1.0], [-1.0, 1.0]]), np.ones(2))
     assert (crossed.from_both, crossed.from_seeds, crossed.from_clusters) == pytest.approx((1.0, 0.0, 0.0))
+    # Added to cluster effects of −3, 0, 3, a meeting of ±1 is taken out of what the clusters show: 9/3 + 3/12 − 3/12.
+    cells = np.array([-3.0, 0.0, 3.0]) + np.array([[-1.0, 0.0, 1.0], [1.0, 0.0, -1.0]])
+    both = uncertainty_of(cells, np.ones(3))
+    assert (both.from_both, both.from_clusters) == pytest.approx((4 / 2 / 6, 9 / 3 - 4 / 2 / 6))
 
 
 def test_one_seed_speaks_of_its_clusters_alone() -> None:
