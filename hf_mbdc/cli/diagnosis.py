@@ -58,10 +58,10 @@ def _summary(found: Diagnosis, output: Path) -> Group:
     from hf_mbdc.revisions.escape import visible
 
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("What would help", "Rows", "At most", "Cost"):
-        table.add_column(column, justify="right" if column in ("Rows", "At most") else "left")
+    for column in ("What would help", "Rows", "In reach", "Cost"):
+        table.add_column(column, justify="right" if column in ("Rows", "In reach") else "left")
     for advice in found.advice:
-        room = "" if advice.room is None else number(advice.room, signed=True)
+        room = "" if advice.room is None else number(advice.room)
         table.add_row(Text(advice.title), f"{advice.rows:,}", room, Text(cost_text(advice.cost) or advice.basis))
     return Group(
         Text(f"{found.metric} on {found.split}: {number(found.score)}. {visible(worst(found), 300)}"),

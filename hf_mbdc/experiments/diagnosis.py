@@ -12,7 +12,7 @@ import numpy as np
 
 from hf_mbdc.experiments.examples import Example, suspect_examples, wrong_examples
 from hf_mbdc.experiments.metadata import describe_rows
-from hf_mbdc.guidance.advice import NEARLY, RELABEL, Advice, Findings, Group, advise
+from hf_mbdc.guidance.advice import NEARLY, OFTEN, RELABEL, Advice, Findings, Group, advise
 from hf_mbdc.guidance.error_tree import FEWEST_CLUSTERS, ErrorTree, find_slices, score_interval, split_scores
 from hf_mbdc.guidance.imbalance import FrequencyBucket, Imbalance, as_names, measure_imbalance, score_by_frequency
 from hf_mbdc.records import Cost
@@ -253,7 +253,7 @@ def _classes(
 def _several(
     rows: Dataset, evaluation: Dataset, score: np.ndarray, learned: Learned, plan: EvaluationRecipe
 ) -> Group | None:
-    """The rows whose answer occurs several times in its document."""
+    """The rows whose answer occurs several times in its document, and what classes with many of them miss."""
     if "n_occurrences" not in rows.column_names:
         return None
     several = np.asarray(rows["n_occurrences"][:])[learned.known] > 1
@@ -262,9 +262,11 @@ def _several(
     values = learned.correctness[learned.known]
     clusters = as_names(rows[plan.cluster_by][:])[learned.known]
     missed = None
-    if "n_occurrences" in evaluation.column_names:
-        there = np.asarray(evaluation["n_occurrences"][:]) > 1
-        missed = float((1 - score)[there].sum() / len(score))
+    if plan.slice_by is not None:  # a class that is taught the wrong place is wrong on all its rows
+        taught = as_names(rows[plan.slice_by][:])[learned.known]
+        touched = [name for name in np.unique(taught) if several[taught == name].mean() >= OFTEN]
+        reached = np.isin(as_names(evaluation[plan.slice_by][:]), touched)
+        missed = float((1 - score)[reached].sum() / len(score))
     return Group(
         rows=int(several.sum()),
         learned=float(values[several].mean()),

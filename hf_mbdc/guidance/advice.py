@@ -1,7 +1,7 @@
 """Which step would help next: rules over what was measured, each with its figures, its reach and its cost.
 
-Nothing here is learned or guessed: a rule fires where its figures say so, and tells them. `room` is the most that the
-score could gain if the step mended every error in its reach; what it really brings, a training and `compare` tell.
+Nothing here is learned or guessed: a rule fires where its figures say so, and tells them. `room` is what the
+score misses on the rows in a step's reach. It is no forecast: what a step really brings, a training and `compare` tell.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ SURE = 1.96  # of a difference between two groups of rows, in standard errors
 STILL_FALLING = 0.1  # share of the loss that the last epoch took away: more epochs would take more
 LEARNED = 0.95  # share of the training rows that a finished training gets right
 NEARLY = 0.8  # similarity from which a wrong answer is the right one, written otherwise
-OFTEN = 0.2  # share of the wrong answers that are nearly right, from which it is worth a look
+OFTEN = 0.2  # share of rows from which something is no exception
+NOTHING = 0.005  # of the score: less in reach is not worth a step
 GAP = 0.1  # between the training rows and the evaluation rows
 
 
@@ -32,7 +33,8 @@ class Group:
         rows: training rows in it.
         learned, learned_others: share of the epochs in which its rows were right, and all others.
         surely: the difference of these two in standard errors that know documents; below 0 = learned worse.
-        missed: what its evaluation rows take from the mean score of all, from 0 to 1; None where this is not known.
+        missed: what the evaluation rows of its classes take from the mean score of all, from 0 to 1; None where this is
+            not known.
     """
 
     rows: int
@@ -79,7 +81,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Advice:
-    """One step that would help: what to do, why, on how many rows, how much it could gain at most, and its cost.
+    """One step that would help: what to do, why, on how many rows, what is missed in its reach, and its cost.
 
     `cost` is of the machine; None where a person does the work. `basis` says where the cost comes from.
     """
@@ -120,6 +122,8 @@ def advise(found: Findings) -> list[Advice]:
 def _relabel(found: Findings) -> Iterator[Advice]:
     group = found.several
     if group is None or not group.rows or group.surely > -SURE:
+        return
+    if group.missed is not None and group.missed < NOTHING:
         return
     known = found.earlier.get(RELABEL)
     done = f" An earlier step has moved {found.relabelled:,} rows; another round may move more." * bool(

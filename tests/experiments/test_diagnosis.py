@@ -192,7 +192,7 @@ def test_the_page_runs_and_fetches_nothing_and_hides_nothing() -> None:
     assert re.search(r"default-src &#39;none&#39;|default-src 'none'", text)
     for said in (
         "me/receipts",
-        "at most +.25",
+        ".25 in reach",
         "30 s job time",
         "Let the target choose",
         "in all, whose answer stands",

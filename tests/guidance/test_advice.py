@@ -38,6 +38,8 @@ def test_nothing_is_advised_where_nothing_is_wrong() -> None:
         ({"several": SEVERAL}, "Let the target choose among occurrences"),
         ({"several": dataclasses.replace(SEVERAL, surely=-1.5)}, None),
         ({"several": dataclasses.replace(SEVERAL, surely=4.0)}, None),
+        ({"several": dataclasses.replace(SEVERAL, missed=0.004)}, None),
+        ({"several": dataclasses.replace(SEVERAL, missed=None)}, "Let the target choose among occurrences"),
         ({"suspects": 3}, "Look at suspicious labels"),
         ({"absent": 2}, "Find the answers that were not located"),
         ({"nearly": 2, "nearly_missed": 0.02}, "Agree on how answers are written"),
