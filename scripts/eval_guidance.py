@@ -20,6 +20,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from hf_mbdc.guidance.compare import Comparison, compare
 from hf_mbdc.guidance.looks import budget
 from hf_mbdc.guidance.planner import plan
 from hf_mbdc.guidance.renewal import renewal
-from hf_mbdc.guidance.uncertainty import uncertainty_of
+from hf_mbdc.guidance.uncertainty import student_quantile, uncertainty_of
 from hf_mbdc.records import Evidence
 
 SEED_SPREADS = {"none": 0.0, "small": 0.1, "large": 0.5}  # in standard deviations of a document's effect
@@ -192,6 +193,35 @@ def _candidates(design: Design, rng: np.random.Generator, looks: int) -> Iterato
         yield Data(first.parent, first.parent + other.candidate - other.parent, first.documents)
 
 
+def print_rules(repetitions: int, looks: int = 20) -> None:
+    """Which share of true gains 20 decisions find, by how the budget is shared out; 3 in 10 candidates are true."""
+    rng, number = np.random.default_rng(9), np.arange(1, looks + 1)
+    log = np.log(np.arange(1, 10**6))
+    lord = np.maximum(log, log[1]) / np.exp(log + log**0.5)
+    shares = {
+        "equal": np.full(looks, 1 / looks),
+        "6/π²·1/k²": 6 / np.pi**2 / number**2,
+        "LORD's": lord[:looks] / lord.sum(),
+    }
+    print(
+        f"\n4. True gains found in {looks} decisions (in the first 5), and runs with a false one, %, by rule of sharing"
+    )
+    for alone in (0.8, 0.95, 0.99):
+        gain = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(alone)
+        true = rng.random((repetitions, looks)) < 0.3
+        z = gain * true + (rng.normal(size=(repetitions, 1)) + rng.normal(size=true.shape)) / 2**0.5  # same rows
+        told = []
+        for name, share in shares.items():
+            accepted, given_back = np.zeros_like(true), np.zeros(repetitions)
+            for look in range(looks):
+                level = 0.05 * share[look] + given_back
+                accepted[:, look] = z[:, look] > student_quantile(level, 1e6)
+                given_back = np.where(accepted[:, look], level, 0.0)
+            found = [100 * accepted[:, :n][true[:, :n]].mean() for n in (looks, 5)]
+            told.append(f"{name} {found[0]:.0f} ({found[1]:.0f}), {100 * (accepted & ~true).any(axis=1).mean():.1f}")
+        print(f"gains that one look finds in {alone:.0%}: {'   '.join(told)}")
+
+
 def print_slices(repetitions: int, resamples: int, slices: int = 20) -> None:
     """How often a slice is named as lost by a candidate that loses nowhere."""
     design, rng, named = Design(documents=200), np.random.default_rng(4), {"corrected": 0, "not corrected": 0}
@@ -201,12 +231,12 @@ def print_slices(repetitions: int, resamples: int, slices: int = 20) -> None:
         named["corrected"] += bool(found.hidden_losses)
         named["not corrected"] += any(part.interval[1] < 0 for part in found.slices)
     told = "   ".join(f"{name} {100 * count / repetitions:.1f}" for name, count in named.items())
-    print(f"\n4. {slices} slices without any loss, % of comparisons that name one (nominal 2.5)\n{design}: {told}")
+    print(f"\n5. {slices} slices without any loss, % of comparisons that name one (nominal 2.5)\n{design}: {told}")
 
 
 def print_power(designs: list[Design], repetitions: int, resamples: int) -> None:
     """How often a gain is accepted that the planner, after a pilot of the same size, says is accepted in 80 %."""
-    print("\n5. Power at the gain that the planner names after a pilot, % (nominal 80 or more); that of unpaired rows")
+    print("\n6. Power at the gain that the planner names after a pilot, % (nominal 80 or more); that of unpaired rows")
     for number, design in enumerate(designs):
         rng = np.random.default_rng([5, number])
         gains, accepted = [], []
@@ -227,7 +257,7 @@ def print_renewal(repetitions: int) -> None:
         old, new = draw(Design(documents=79), rng), draw(Design(documents=40, sizes="unequal"), rng)
         low, high = renewal(old.candidate, new.candidate - 0.2, old.documents.tolist(), new.documents.tolist()).interval
         held += low <= -0.2 <= high
-    print(f"\n6. Renewal of a test split, coverage of the drop's 95 % interval: {100 * held / repetitions:.1f}")
+    print(f"\n7. Renewal of a test split, coverage of the drop's 95 % interval: {100 * held / repetitions:.1f}")
 
 
 def print_resamples(resamples: int, sample: int = 200) -> None:
@@ -239,7 +269,7 @@ def print_resamples(resamples: int, sample: int = 200) -> None:
         same += few.verdict == many.verdict
         moved += list(np.subtract(few.interval, many.interval) / np.ptp(many.interval))
     print(
-        f"\n7. {resamples} resamples in place of the default 10,000: {same} of {sample} verdicts are the same, bounds "
+        f"\n8. {resamples} resamples in place of the default 10,000: {same} of {sample} verdicts are the same, bounds "
         f"differ by {100 * float(np.std(moved)):.1f} % of the width"
     )
 
@@ -251,7 +281,7 @@ def print_time() -> None:
         start = time.perf_counter()
         compare(parent, parent + rng.normal(0.1, 1, (3, rows)), (np.arange(rows) % documents).tolist())
         print(
-            f"8. 3 seeds × {rows} rows of {documents} documents, 10,000 resamples: {time.perf_counter() - start:.2f} s"
+            f"9. 3 seeds × {rows} rows of {documents} documents, 10,000 resamples: {time.perf_counter() - start:.2f} s"
         )
 
 
@@ -274,6 +304,7 @@ def main() -> None:
     useless += [Design(seed_spread="large")]
     print_false_accepts(useless, repetitions, resamples)
     print_looks([Design()], repetitions, 4 * resamples)
+    print_rules(10 * repetitions)
     print_slices(repetitions, resamples)
     gaining = [Design(documents=79), Design(seeds=5, seed_spread="large"), Design("binary", 5, 200)]
     print_power([*gaining, Design(documents=200, seed_spread="none")], repetitions, resamples)

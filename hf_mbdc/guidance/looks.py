@@ -44,17 +44,17 @@ class Budget:
 def budget(earlier: Iterable[Evidence], *, total: float = 0.05, decisions: int = 20) -> Budget:
     """The level that is left for the next decision on an evaluation split, from the decisions made on it.
 
-    A candidate that is tried again and again on the same rows is accepted by luck in the end: 20 looks at a level of
-    5 % let one in three to two in three useless runs accept something. So each decision spends a share of `total`:
-    what remains, divided by the decisions that are left (with none found, `total / decisions` each). A decision that
+    A candidate that is tried again and again on the same rows is accepted by luck in the end: with 20 looks at a level
+    of 5 %, one useless run in five to one in three accepts something. So each decision spends a share of `total`: what
+    remains, divided by the decisions that are left (while nothing is found, `total / decisions` each). A decision that
     found something (`accept` or `reject`) gives its level back to those to come (Tian and Ramdas 2021, online
     fallback; the sequential form of Holm's correction). With the levels fixed before the rows are seen, the chance of
     any false verdict is at most `total`, however the comparisons depend on each other (Bonferroni).
 
-    Equal shares were chosen by the share of true gains that 20 decisions find, one in ten to six in ten of the
-    candidates being true, each of which a single look would find in 80 to 99 %: they find 42 to 92 %, a series as
-    6/π²·1/k² 26 to 80 %, LORD's series 25 to 82 %; it is the first five decisions that a falling series favours.
-    Dwork et al.'s (2015) reusable holdout adds noise to every answer and needs many thousands of rows to gain from it.
+    Equal shares were chosen by the true gains that 20 decisions find, 3 in 10 candidates being true: of gains that one
+    look finds in 80, 95 and 99 %, they find 42, 73 and 91 %, the series 6/π²·1/k² 27, 55 and 78 %, LORD's series 25, 55
+    and 79 % (`scripts/eval_guidance.py`). It is the first five decisions that a falling series favours. The reusable
+    holdout of Dwork et al. (2015) is not offered: it adds noise to every answer, which pays from many thousand rows on.
 
     Its limit: the bound holds for candidates that learn nothing from these rows but the verdicts. After n verdicts of
     two kinds there are more than n ways on, and the bound covers the way that was meant; whoever reads single

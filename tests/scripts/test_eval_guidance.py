@@ -39,5 +39,5 @@ def test_every_table_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch:
     monkeypatch.setattr(script, "print_resamples", lambda resamples: None)
     script.main()
     printed = capsys.readouterr().out
-    for number in range(1, 7):
+    for number in range(1, 8):
         assert f"\n{number}. " in printed
