@@ -86,6 +86,13 @@ def test_a_package_of_another_version_is_named(root: Path, monkeypatch: pytest.M
     assert found.environment["torch"][1] == ""
 
 
+def test_code_that_changed_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hf_mbdc.publishing.publication._code_hash", lambda: "other")
+    found = mbdc.replay(ID, "v1.0.0", repository=root, progress=False)
+    (then, now) = found.environment["hf-mbdc code"]
+    assert (len(then), now, list(found.environment)) == (12, "other", ["hf-mbdc code"])
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
     [

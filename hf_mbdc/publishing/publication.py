@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
+import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from hf_mbdc.revisions.repositories.repository import Repository
 
 PACKAGES = ("hf-mbdc", "datasets", "transformers", "torch", "accelerate", "pyarrow", "numpy", "rapidfuzz")
+CODE = "hf-mbdc code"  # beside the packages, in an environment
 
 
 @dataclass(frozen=True)
@@ -360,6 +363,7 @@ def write_revision(
     from hf_mbdc.revisions.card.card import render_card, split_card
     from hf_mbdc.revisions.card.croissant import croissant
     from hf_mbdc.revisions.disk import sha256
+    from hf_mbdc.revisions.files.chunk_hashes import describe_chunks
     from hf_mbdc.revisions.files.layout import CROISSANT, card_configs, write_files
     from hf_mbdc.revisions.files.live import describe_layout
 
@@ -369,7 +373,8 @@ def write_revision(
     known = _file_hashes(draft.iteration, repository)
     stored = Cost(bytes=sum(path.stat().st_size for path in data.values() if sha256(path) not in known))
     cost = draft.iteration.cost + stored
-    record = dataclasses.replace(draft.iteration, cost=cost, layout=describe_layout(folder))
+    layout = describe_layout(folder) | {"chunks": describe_chunks(data)}
+    record = dataclasses.replace(draft.iteration, cost=cost, layout=layout)
     card = None if record.parent is None else _read_card(record.repo_id, record.parent.sha, repository)
     files: dict[str, bytes | Path] = {**data, MANIFEST: record.to_json().encode()}
     configs = card_configs(draft.dataset, draft.rejected, deletes=draft.deletes)
@@ -400,9 +405,22 @@ def _read_card(repo_id: str, sha: str, repository: Repository) -> str | None:
 
 
 def environment() -> dict[str, str]:
-    """Python, the kind of machine, and the versions of the packages that decide results."""
+    """Python, the kind of machine, the versions of the packages that decide results, and a hash of our own code."""
     import importlib.metadata
     import platform
 
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}", **versions}
+    machine = f"{platform.system()} {platform.machine()}"
+    return {"python": platform.python_version(), "machine": machine, **versions, CODE: _code_hash()}
+
+
+@functools.cache
+def _code_hash() -> str:
+    """Of all modules of the package: between two releases the version says nothing of what was changed."""
+    import hf_mbdc
+
+    folder = Path(hf_mbdc.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix()):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes().replace(b"\r\n", b"\n"))
+    return digest.hexdigest()[:12]

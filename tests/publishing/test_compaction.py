@@ -32,7 +32,8 @@ def test_the_same_rows_and_nothing_else(
     assert (SECRET.encode() in held) == (deletes != "hard")
     done = mbdc.compact(ID, repository=repository)
     assert (done.version, done.content_hash) == ("v2.0.1", before.content_hash)
-    assert done.layout == {"deletes": deletes, "dead_rows": 0, "unused_values": 0, "deltas": 0}
+    layout = {name: value for name, value in done.layout.items() if name != "chunks"}
+    assert layout == {"deletes": deletes, "dead_rows": 0, "unused_values": 0, "deltas": 0}
     files = list(repository.snapshot(ID, "main").glob("data/*"))
     assert [path.name for path in files] == ["train-00000-of-00001.parquet"]
     assert SECRET.encode() not in files[0].read_bytes()

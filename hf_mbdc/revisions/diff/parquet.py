@@ -8,7 +8,6 @@ Format: https://parquet.apache.org/docs/file-format/metadata/ .
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -64,7 +63,7 @@ def _same_head(old: ParquetRows, new: ParquetRows, key: Key) -> int:
     both = [(left, right) for name in key for left, right in zip(old.leaves()[name], new.leaves()[name], strict=True)]
 
     def same(number: int) -> bool:
-        return all(_equal(old.chunk(number, left), new.chunk(number, right)) for left, right in both)
+        return all(_equal(old, number, left, new, number, right) for left, right in both)
 
     most = min(len(old.groups), len(new.groups))
     return next((number for number, found in enumerate(in_threads(same, range(most))) if not found), most)
@@ -74,12 +73,7 @@ def _digests(rows: ParquetRows, key: Key, start: int) -> Iterator[bytes]:
     leaves = [leaf for name in key for leaf in rows.leaves()[name]]
 
     def digest(number: int) -> bytes:
-        state = hashlib.sha1(usedforsecurity=False)  # the fastest where the processor has instructions for it
-        for leaf in leaves:
-            data, kind = rows.chunk(number, leaf)
-            state.update(repr(kind).encode())
-            state.update(data.data)
-        return state.digest()
+        return b"".join(rows.known_hash(number, leaf) or rows.hash_chunk(number, leaf) for leaf in leaves)
 
     return in_threads(digest, range(start, len(rows.groups)))
 
@@ -97,7 +91,7 @@ def _work(old: ParquetRows, new: ParquetRows, key: Key, pairs: Sequence[tuple[in
             for name in names
             if not same_type[name]
             or not all(
-                _equal(old.chunk(before, left), new.chunk(after, right))
+                _equal(old, before, left, new, after, right)
                 for left, right in zip(leaves_old[name], leaves_new[name], strict=True)
             )
         ]
@@ -106,10 +100,15 @@ def _work(old: ParquetRows, new: ParquetRows, key: Key, pairs: Sequence[tuple[in
     return (work for work in in_threads(differing, pairs) if work[2])
 
 
-def _equal(left: tuple[np.ndarray, Any], right: tuple[np.ndarray, Any]) -> bool:
-    if left[1] != right[1] or len(left[0]) != len(right[0]):
+def _equal(old: ParquetRows, before: int, left: int, new: ParquetRows, after: int, right: int) -> bool:
+    """Whether two chunks are the same bytes, and mean the same; where both hashes are known, neither is read."""
+    known, known_after = old.known_hash(before, left), new.known_hash(after, right)
+    if known is not None and known_after is not None:
+        return known == known_after
+    (data, kind), (data_after, kind_after) = old.chunk(before, left), new.chunk(after, right)
+    if kind != kind_after or len(data) != len(data_after):
         return False
-    return pa.py_buffer(left[0]).equals(pa.py_buffer(right[0]))  # compares memory, without a mask of every byte
+    return pa.py_buffer(data).equals(pa.py_buffer(data_after))  # compares memory, without a mask of every byte
 
 
 def _rows_of(rows: ParquetRows, groups: Sequence[int]) -> np.ndarray:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from datasets import Features
 from hf_mbdc.errors import DataError
 from hf_mbdc.revisions.diff.match import in_threads
 from hf_mbdc.revisions.rows import Rows
+
+DIGEST = 16  # bytes of a chunk's hash
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,16 @@ class Group:
 class ParquetRows:
     """The rows of some Parquet files, with the reading half of `Rows`; nothing but footers is read before it is asked.
 
+    Args:
+        hashes: path → what `hash_chunk` gives of each leaf column of each row group, where that is known beforehand.
+
     Raises:
         DataError: a file cannot be read, or has other columns than the first one.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], hashes: Mapping[Path, Sequence[bytes]] | None = None) -> None:
         self.paths = list(paths)
+        self.hashes = dict(hashes or {})
         self.footers = [_footer(path) for path in self.paths]
         self.bytes = [np.memmap(path, np.uint8, "r") for path in self.paths]
         self.features = Features.from_arrow_schema(self.footers[0].schema.to_arrow_schema())
@@ -110,6 +117,19 @@ class ParquetRows:
         data = self.bytes[group.file][begin : begin + found.total_compressed_size]
         kind = (found.path_in_schema, found.physical_type, found.compression, found.num_values, group.rows)
         return data, kind
+
+    def known_hash(self, number: int, column: int) -> bytes | None:
+        """`hash_chunk`, where it is known without reading the chunk."""
+        group = self.groups[number]
+        found = self.hashes.get(self.paths[group.file])
+        return None if found is None else found[group.number * len(self.footers[group.file].schema) + column]
+
+    def hash_chunk(self, number: int, column: int) -> bytes:
+        """Equal where the bytes of a chunk, and its type, codec and size, are equal: 128 bits of a SHA-256."""
+        data, kind = self.chunk(number, column)
+        state = hashlib.sha256(repr(kind).encode())
+        state.update(data.data)
+        return state.digest()[:DIGEST]
 
     def leaves(self) -> dict[str, list[int]]:
         """The numbers of the leaf columns of each column."""

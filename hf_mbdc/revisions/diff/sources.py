@@ -73,9 +73,12 @@ def _open_path(path: Path) -> dict[str, Side]:
             path=str(path),
             mend="Of a repository, give what hf_mbdc.load(repo_id, revision) returns.",
         )
+    from hf_mbdc.revisions.files.chunk_hashes import read_chunks
+
     files = _files_of_card(path) if (path / "README.md").is_file() else _files_by_name(path)
     if files:
-        return {name: ParquetRows(paths) for name, paths in files.items()}
+        hashes = read_chunks(path, [file for paths in files.values() for file in paths])
+        return {name: ParquetRows(paths, hashes) for name, paths in files.items()}
     # No Parquet, or the card says something about the rows that only `datasets` knows how to do.
     from hf_mbdc.revisions.files.layout import read_files
 
