@@ -3,11 +3,12 @@
     python scripts/bench_revisions.py diff --rows 10000000 --rounds 3
 
 Rows have a text key (`row-000000042`), a text of 60 to 180 characters, a label and a score. The new side lacks 0.5 % of
-them, has 0.5 % more at its end, and in 1 % another text, in 1 % another label. Three cases:
+them, has 0.5 % more at its end, and in 1 % another text, in 1 % another label. Four cases:
 
 - `in order`: both sides in memory, rows in the order of their keys;
 - `shuffled`: the new side in another order;
-- `label only`: two Parquet files with the same rows, 1 % of the labels changed; beside it the time to read both files.
+- `label only`: two Parquet files with the same rows, 1 % of the labels changed; beside it the time to read both files;
+- `label published`: the same as two published revisions, whose manifests list a hash of each column chunk.
 
 What a peer does is the least that answers the same question: match by key, and count the added, removed and changed
 rows. Every engine runs in a process of its own, and its data, which stand in an Arrow file, are in memory before the
@@ -42,6 +43,7 @@ CASES = {
     "in order": ("floor", "hf_mbdc", "duckdb", "polars", "datacompy"),
     "shuffled": ("floor", "hf_mbdc", "duckdb", "polars", "datacompy"),
     "label only": ("full read", "hf_mbdc", "duckdb", "polars"),
+    "label published": ("full read", "hf_mbdc"),
 }
 NEEDS = {"duckdb": ("duckdb",), "polars": ("polars",), "datacompy": ("datacompy", "polars")}
 
@@ -90,11 +92,14 @@ def make_change(old: pa.Table, seed: int) -> tuple[pa.Table, dict[str, int]]:
 def write_case(case: str, rows: int, folder: Path) -> dict[str, int]:
     """Writes the two sides of a case; returns the counts that every engine has to find."""
     old = make_rows(rows, 0)
-    if case == "label only":
+    if case.startswith("label"):
         hit = np.random.default_rng(1).random(rows) < 0.01
         new = old.set_column(2, "label", pc.if_else(pa.array(hit), pc.add(old["label"], 10), old["label"]))
         for name, table in (("old", old), ("new", new)):
-            pq.write_table(table, folder / f"{name}.parquet", row_group_size=100_000)
+            if case == "label published":
+                _publish(table, name, folder)
+            else:
+                pq.write_table(table, folder / f"{name}.parquet", row_group_size=100_000)
         return {"added": 0, "removed": 0, "changed": int(hit.sum())}
     new, counts = make_change(old, 1)
     if case == "shuffled":
@@ -103,6 +108,24 @@ def write_case(case: str, rows: int, folder: Path) -> dict[str, int]:
         with pa.OSFile(str(folder / f"{name}.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table.combine_chunks())
     return counts
+
+
+def _publish(table: pa.Table, name: str, folder: Path) -> None:
+    """The next revision of a repository, with a link to its files."""
+    from datasets import Dataset
+
+    from hf_mbdc.publishing.publication import publish
+    from hf_mbdc.revisions.repositories.folder import FolderRepository
+
+    repository = FolderRepository(folder / "repository")
+    record = publish(Dataset(table), "bench/diff", message=name, repository=repository)
+    (folder / name).symlink_to(repository.snapshot("bench/diff", str(record.sha)))
+
+
+def _files(folder: Path) -> list[Path]:
+    """Both sides as files or as folders of revisions; none where they are in memory."""
+    found = [folder / name for name in ("old", "new", "old.parquet", "new.parquet")]
+    return [path for path in found if path.exists()]
 
 
 def _tables(folder: Path) -> tuple[pa.Table, pa.Table]:
@@ -132,8 +155,9 @@ def run_full_read(folder: Path) -> Callable[[], dict[str, int]]:
     """Both Parquet files are decoded, by Arrow with all its threads."""
 
     def run() -> dict[str, int]:
-        for name in ("old", "new"):
-            pq.read_table(folder / f"{name}.parquet")
+        for side in _files(folder):
+            for path in sorted(side.glob("data/*.parquet")) or [side]:
+                pq.read_table(path)
         return {}
 
     return run
@@ -147,8 +171,7 @@ def run_hf_mbdc(folder: Path) -> Callable[[], dict[str, int]]:
 
     importlib.import_module("hf_mbdc.revisions.diff.build")  # which the first diff would import
     importlib.import_module("rapidfuzz.distance")
-    files = [folder / f"{name}.parquet" for name in ("old", "new")]
-    sides: list[Any] = files if files[0].exists() else [Dataset(table) for table in _tables(folder)]
+    sides: list[Any] = _files(folder) or [Dataset(table) for table in _tables(folder)]
 
     def run() -> dict[str, int]:
         split = diff(*sides).splits["train"]

@@ -1,6 +1,6 @@
 """Prints the figures of the revisions: how long a diff takes, beside its floor and its peers.
 
-    python scripts/bench_revisions.py --rows 10000000 --rounds 3 [in\\ order | shuffled | label\\ only …]
+    python scripts/bench_revisions.py --rows 10000000 --rounds 3 [in\\ order | shuffled | label\\ only | label\\ published]
 
 See scripts/bench_diff.py for what is measured. Peers that are not installed are skipped, and the output says so; to
 have them: pip install duckdb polars datacompy.
