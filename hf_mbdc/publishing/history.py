@@ -124,17 +124,34 @@ def show(repo_id: str, revision: str = "main", *, repository: str | Path | Repos
 
 
 def find_published(dataset: DatasetDict, repo_id: str, repository: Repository) -> Iteration | None:
-    """The version or refused candidate that holds exactly these rows, if there is one."""
+    """The version or refused candidate that holds exactly these rows, if there is one.
+
+    Where edited rows move to the end (`deletes="live"`), another order of the same rows is that version, too, when
+    publishing would put them so.
+    """
     from hf_mbdc.revisions.content_hash import dataset_hash
 
     if repository.head(repo_id) is None:
         return None
     wanted = dataset_hash(dataset)
     for item in versions(repo_id, repository):
-        if item.content_hash == wanted:
+        if item.content_hash == wanted or _arranged_hash(dataset, item, repository) == item.content_hash:
             add_missing_tags([item], repository)
             return item
     return next((item for item in candidates(repo_id, repository) if item.content_hash == wanted), None)
+
+
+def _arranged_hash(dataset: DatasetDict, item: Iteration, repository: Repository) -> str | None:
+    """Of the rows in the order that publishing them as this version gave them, where dead rows stay in the files."""
+    from hf_mbdc.publishing.parentage import read_rows
+    from hf_mbdc.revisions.content_hash import dataset_hash
+    from hf_mbdc.revisions.files.live import arrange
+
+    rows = {name: split.rows for name, split in item.splits.items()}
+    if item.layout.get("deletes") != "live" or rows != {name: len(split) for name, split in dataset.items()}:
+        return None
+    before = None if item.parent is None else read_rows(item.repo_id, item.parent.sha, repository)
+    return dataset_hash(arrange(dataset, before))
 
 
 def versions(repo_id: str, repository: Repository) -> list[Iteration]:

@@ -13,7 +13,7 @@ from loopback_hub import Fault, LoopbackHub
 
 import hf_mbdc as mbdc
 from hf_mbdc.errors import IntegrityError, RevisionNotFoundError
-from hf_mbdc.publishing.history import find_revision
+from hf_mbdc.publishing.history import find_published, find_revision
 from hf_mbdc.revisions.repositories.folder import FolderRepository
 from hf_mbdc.revisions.repositories.hub import HubRepository
 from hf_mbdc.revisions.repositories.hub_calls import UnreachableError
@@ -148,3 +148,19 @@ def test_unknown_versions_are_told(repository: Repository) -> None:
     mbdc.publish(splits("a"), ID, repository=repository, message="first")
     with pytest.raises(RevisionNotFoundError, match=r"There are: v1\.0\.0"):
         mbdc.load(ID, "v7.0.0", repository=repository)
+
+
+def test_rows_that_a_live_layout_put_in_another_order_are_known(tmp_path: Path) -> None:
+    repository = FolderRepository(tmp_path)
+    rows = [{"id": str(i), "text": "a"} for i in range(6)]
+    mbdc.publish(Dataset.from_list(rows), ID, repository=tmp_path, message="x", deletes="live")
+    edited = DatasetDict(
+        train=Dataset.from_list([{**row, "text": "b"} if i == 2 else row for i, row in enumerate(rows)])
+    )
+    known = mbdc.publish(edited, ID, repository=tmp_path, message="y")
+    assert mbdc.load(ID, repository=tmp_path)["train"]["id"][:] == ["0", "1", "3", "4", "5", "2"]
+    assert find_published(edited, ID, repository) == known
+    other = DatasetDict(
+        train=Dataset.from_list([{**row, "text": "c"} if i == 2 else row for i, row in enumerate(rows)])
+    )
+    assert find_published(other, ID, repository) is None

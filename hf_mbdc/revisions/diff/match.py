@@ -178,22 +178,28 @@ def _hashes(keys: Rows) -> np.ndarray:
 def match_hashes(old: np.ndarray, new: np.ndarray) -> Match:
     """Pairs rows by their hashes, wherever they stand."""
     partner = np.full(len(new), -1, np.int64)
-    parts = range(1 << PART_BITS) if max(len(old), len(new)) > MANY else [None]
+    many = max(len(old), len(new)) > MANY
 
-    def part(number: int | None) -> tuple[np.ndarray, np.ndarray]:
-        rows_old, rows_new = (_rows_of(hashes, number) for hashes in (old, new))
+    def pair(part: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        rows_old, rows_new = part
         found, again_old, again_new = _pair(old[rows_old], new[rows_new])
         partner[rows_new[found[1]]] = rows_old[found[0]]  # parts have no rows in common
         return rows_old[again_old], rows_new[again_new]
 
-    again = list(in_threads(part, parts))
+    parts = zip(*in_threads(_parts if many else _one_part, (old, new)), strict=True)
+    again = list(in_threads(pair, parts))
     return Match(partner, *(np.sort(np.concatenate(rows)) for rows in zip(*again, strict=True)))
 
 
-def _rows_of(hashes: np.ndarray, part: int | None) -> np.ndarray:
-    if part is None:
-        return np.arange(len(hashes))
-    return np.flatnonzero((hashes >> np.uint64(64 - PART_BITS)) == np.uint64(part))
+def _one_part(hashes: np.ndarray) -> list[np.ndarray]:
+    return [np.arange(len(hashes))]
+
+
+def _parts(hashes: np.ndarray) -> list[np.ndarray]:
+    """The rows of each part, ascending."""
+    part = (hashes >> np.uint64(64 - PART_BITS)).astype(np.uint8)
+    order = np.argsort(part, kind="stable")  # of bytes: a radix sort
+    return np.split(order, np.cumsum(np.bincount(part, minlength=1 << PART_BITS))[:-1])
 
 
 def _pair(old: np.ndarray, new: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
@@ -202,20 +208,23 @@ def _pair(old: np.ndarray, new: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarra
     shift, side = bits + np.uint64(1), np.uint64(1) << bits
     packed = np.concatenate([_packed(old, shift), _packed(new, shift) | side])
     packed.sort()
+    # How two neighbours differ, above their rows: 0 as two rows of one side with equal bits of their hash, 1 as an old
+    # row and then a new one with equal bits, more where the bits are others.
+    apart = (packed[1:] ^ packed[:-1]) >> bits
     same = np.zeros(len(packed) + 1, bool)  # same[i]: the entries i − 1 and i have the same bits of their hash
-    top = packed >> shift
-    np.equal(top[1:], top[:-1], out=same[1:-1])
-    row, is_new = (packed & (side - np.uint64(1))).astype(np.int64), (packed & side) != 0
-    two = same[1:-1] & ~same[:-2] & ~same[2:] & ~is_new[:-1] & is_new[1:]  # the usual case: an old row, then a new one
+    np.less_equal(apart, 1, out=same[1:-1])
+    two = (apart == 1) & ~same[:-2] & ~same[2:]  # the usual case
     first = np.flatnonzero(two)
-    pairs_old, pairs_new = row[first], row[first + 1]
+    pairs_old, pairs_new = _row(packed[first], side), _row(packed[first + 1], side)
     right = old[pairs_old] == new[pairs_new]  # the bits that had no place in the packed word
     rest = same[:-1] | same[1:]
     rest[first] = rest[first + 1] = False
     if not rest.any():
         nothing = np.empty(0, np.int64)
         return (pairs_old[right], pairs_new[right]), nothing, nothing
-    more, again_old, again_new = _pair_crowds(old, new, row[rest & ~is_new], row[rest & is_new])
+    crowd = packed[rest]
+    is_new = (crowd & side) != 0
+    more, again_old, again_new = _pair_crowds(old, new, _row(crowd[~is_new], side), _row(crowd[is_new], side))
     pairs = (np.concatenate([pairs_old[right], more[0]]), np.concatenate([pairs_new[right], more[1]]))
     return pairs, again_old, again_new
 
@@ -223,6 +232,10 @@ def _pair(old: np.ndarray, new: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarra
 def _packed(hashes: np.ndarray, shift: np.uint64) -> np.ndarray:
     # The lowest bits of the hash stay: the highest are the same within a part.
     return (hashes << shift) | np.arange(len(hashes), dtype=np.uint64)
+
+
+def _row(packed: np.ndarray, side: np.uint64) -> np.ndarray:
+    return (packed & (side - np.uint64(1))).view(np.int64)
 
 
 def _pair_crowds(
@@ -246,12 +259,17 @@ def _pair_crowds(
 
 def _collisions(old: Rows, new: Rows, match: Match, start: int) -> np.ndarray:
     """The new rows of a block that were paired with an old row of another key."""
-    rows = start + np.flatnonzero(match.partner[start : start + BLOCK] >= 0)
-    before, after = key_arrays(old.read(match.partner[rows])), key_arrays(new.read(rows))
-    wrong = np.zeros(len(rows), bool)
+    partner = match.partner[start : start + BLOCK]
+    there = partner >= 0
+    if not there.any():
+        return np.empty(0, np.int64)
+    # Rows without a partner meet any row: to leave them out would be to copy all others.
+    before = key_arrays(old.read(np.where(there, partner, partner[there.argmax()])))
+    after = key_arrays(new.span(start, start + len(partner)))
+    wrong = np.zeros(len(partner), bool)
     for left, right in zip(before, after, strict=True):
         wrong |= differs(left, right)
-    return rows[wrong]
+    return start + np.flatnonzero(wrong & there)
 
 
 def _match_again(

@@ -117,6 +117,9 @@ def _compare(
     if last - first <= 2 * len(chosen) + BLOCK and (len(chosen) == 1 or (np.diff(chosen) > 0).all()):
         before = old.span(first, last, names)
         left = chosen - first if last - first > len(chosen) else None
+    elif len(chosen) > len(old_rows) // 2:
+        # Rows without a partner meet any row: to leave them out would be to copy all others.
+        before, right = old.read(np.where(there, old_rows, first), names), None
     else:
         before = old.read(chosen, names)
     after = new.span(start, stop, names)
@@ -125,7 +128,8 @@ def _compare(
         cells, cells_after = _column(before, old, name), _column(after, new, name)
         if left is None and right is None and _same_memory(cells, cells_after):
             continue
-        hits = np.flatnonzero(differs_at(cells, left, cells_after, right))
+        unequal = differs_at(cells, left, cells_after, right)
+        hits = np.flatnonzero(unequal & there if len(unequal) == len(there) else unequal)
         if len(hits):
             places, places_after = (hits if rows is None else rows[hits] for rows in (left, right))
             sides = cells.take(pa.array(places)), cells_after.take(pa.array(places_after))
