@@ -67,11 +67,10 @@ class FoldModels:
 
         keys = np.array(reuse.keys)
         mine = {k: np.flatnonzero(reuse.fold == k) for k in results}
-        memos = {k: self._memo(result) for k, result in results.items()}
-        found = {k: memos[k].find(keys[mine[k][~reuse.known[mine[k]]]].tolist()) for k in results}
-        todo = {
-            k: [i for i in rows_k if not reuse.known[i] and reuse.keys[i] not in found[k]] for k, rows_k in mine.items()
-        }
+        unknown = {k: rows_k[~reuse.known[rows_k]] for k, rows_k in mine.items()}
+        memos = {k: self._memo(result) for k, result in results.items() if len(unknown[k])}
+        found = {k: memos[k].find(keys[unknown[k]].tolist()) if k in memos else {} for k in results}
+        todo = {k: [i for i in rows_k.tolist() if reuse.keys[i] not in found[k]] for k, rows_k in unknown.items()}
         asked = [k for k in results if todo[k]]
         jobs = [ScoringJob(results[k].model_path, rows.select(todo[k])) for k in asked]
         answers = score(jobs, work_dir=self.work_dir, max_parallel=self.max_parallel)
