@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from hf_mbdc.revisions.cells import as_text, cell_text, differs, kind_of, shorten, text_pair
 from hf_mbdc.revisions.content_hash import canonical_features
+from hf_mbdc.revisions.diff import kinds as diff_kinds
 from hf_mbdc.revisions.diff.diff import (
     MAX_IDS,
     ColumnDiff,
@@ -24,7 +25,6 @@ from hf_mbdc.revisions.diff.diff import (
     SplitDiff,
     describe,
 )
-from hf_mbdc.revisions.diff import kinds as diff_kinds
 from hf_mbdc.revisions.diff.keys import Key, as_ids, check_key, check_kinds, key_arrays
 from hf_mbdc.revisions.diff.kinds import Tally
 from hf_mbdc.revisions.diff.parquet_rows import Side
