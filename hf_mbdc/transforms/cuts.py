@@ -14,7 +14,8 @@ import numpy as np
 from hf_mbdc.transforms.align import WORD, Patterns
 from hf_mbdc.transforms.votes import STRETCH
 
-INSIDE, NOWHERE = 3, 120  # what a cut inside a word costs, and no cut at all, in half edits
+INSIDE, NOWHERE = 3, 70  # what a cut inside a word costs, and no cut at all, in half edits
+_BEYOND = WORD + NOWHERE // 2 + 1  # edits, more than anything costs within the window; twice that is below 256
 _MUCH_FARTHER = 0.08  # of the size of a needle
 
 
@@ -46,7 +47,8 @@ class Cuts:
         self._sizes = np.array(list(map(len, needles)))
         self._widths = np.minimum(self._sizes, WORD)
         self._slack = STRETCH + np.minimum(self._limits, 4 + self._sizes // 12)
-        self._columns = int((self._widths + 2 * self._slack).max())
+        self._own = self._widths + 2 * self._slack  # columns of each one's windows
+        self._columns = int(self._own.max())
         lengths = np.array([len(text.codes) for text in texts])
         offsets = (lengths + 1 + self._columns).cumsum() - lengths - 1
         self._lengths, self._offsets = lengths[of], offsets[of]
@@ -65,20 +67,21 @@ class Cuts:
             which: needles, in ascending order, (places,).
             places: where they may begin.
         """
+        column = np.arange(self._columns + 1)[:, None]
         patterns = Patterns([needle[-WORD:] for needle in self._needles])
-        starts = np.clip(
-            places + (self._sizes - self._widths - self._slack)[which], -self._columns, self._lengths[which]
-        )
-        at = self._offsets[which] + starts + np.arange(self._columns + 1)[:, None]
+        starts = places + (self._sizes - self._widths - self._slack)[which]
+        at = self._offsets[which] + np.clip(starts, -self._own[which], self._lengths[which]) + column
         edits = patterns.edits(which, self._codes.take(at[:-1]))
+        edits[column > self._own[which]] = _BEYOND
         kept = self._near_enough(which, edits.min(axis=0))
         which, places, at = which[kept], places[kept], at[:, kept]
         ends = _cheapest(edits[:, kept], self._ends, at) - self._offsets[which]
 
         patterns = Patterns([needle[:WORD][::-1] for needle in self._needles])
-        starts = np.clip(places + (self._widths + self._slack)[which], 0, self._lengths[which] + self._columns)
-        at = self._offsets[which] + starts - np.arange(self._columns + 1)[:, None]
+        starts = places + (self._widths + self._slack)[which]
+        at = self._offsets[which] + np.clip(starts, 0, self._lengths[which] + self._own[which]) - column
         edits = patterns.edits(which, self._codes.take(at[:-1] - 1))
+        edits[column > self._own[which]] = _BEYOND
         begins = _cheapest(edits, self._begins, at) - self._offsets[which]
         return list(zip(which.tolist(), begins.tolist(), ends.tolist(), strict=True))
 

@@ -91,6 +91,11 @@ def test_every_occurrence_has_its_own_end() -> None:
     assert [near[0] for near in parts("restoran wan sheng, " * 3, "rstoran wan sheng", 7)] == ["restoran wan sheng"] * 3
 
 
+def test_a_longer_needle_does_not_widen_the_window_of_another() -> None:
+    one = Asked(SearchIndex("de fgh abc de fgh abc de fgh abc de fgh abc de fgh abc"), "afgh", 3)
+    assert [near for near, _ in nearest([Asked(SearchIndex(""), "aaaaaaaaa", 3), one])] == [[], [(47, 50, 1)]]
+
+
 @given(st.lists(st.tuples(st.sampled_from(["", "ab", "abc de", "de fgh abc " * 5]), st.text("abcdefgh ", min_size=4))))
 def test_nothing_depends_on_what_else_is_asked(pairs: list[tuple[str, str]]) -> None:
     asked = [Asked(SearchIndex(text.strip()), " ".join(needle.split()) or "a", 3) for text, needle in pairs]
