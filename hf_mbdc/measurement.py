@@ -13,11 +13,14 @@ import numpy as np
 from hf_mbdc.records import Cost, Evidence
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.guidance.row_scores import RowScores
     from hf_mbdc.recipe import EvaluationRecipe
     from hf_mbdc.training.config import TrainingConfig
+    from hf_mbdc.training.launch import TrainingResult
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,12 @@ class Measurement:
     """What the target scored after training on one dataset.
 
     `scores`: metric → (seeds, rows) array over the rows of the evaluation split, in their order. `cost`: of trainings
-    and predictions, also of those that were done at an earlier call.
+    and predictions, also of those that were done at an earlier call. `trainings`: one for each seed.
     """
 
     scores: dict[str, np.ndarray]
     cost: Cost
+    trainings: tuple[TrainingResult, ...] = ()
 
     def means(self, metric: str, slices: Sequence[str] | None) -> dict[str, float]:
         """Means over seeds and rows: every metric by its name, and `metric/slice` for every slice of the main one."""
@@ -46,11 +50,14 @@ def measure(
     training: TrainingConfig,
     plan: EvaluationRecipe,
     work_dir: Path,
-    revisions: Sequence[str] | None = None,
+    steps: int | None = None,
+    revisions: Sequence[str | None] | None = None,
     max_parallel: int | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> list[Measurement]:
     """Trains the target on each train split, with the same seeds, settings and budget, and scores it.
+
+    The budget is a number of steps, not of epochs: more rows are no longer training (`hf_mbdc.training.budget`).
 
     Args:
         train_splits: annotated rows, e.g. of parent and candidate.
@@ -59,6 +66,7 @@ def measure(
         training: settings of the target; the objective is the chosen occurrence and the seed comes from `plan`.
         plan: seeds and split.
         work_dir: folder of the trainings; what is there already is not trained again.
+        steps: of every training; default as many as the settings take with the rows of the first train split.
         revisions: `namespace/name@version` of each train split, for the cards of the models.
         max_parallel: trainings side by side; default one a core.
         on_progress: called with the fraction that is done, 0 to 1.
@@ -66,38 +74,80 @@ def measure(
     Returns:
         One measurement for each train split, in their order.
     """
+    from hf_mbdc.training.budget import steps_of
     from hf_mbdc.training.launch import TrainingJob, launch
 
-    configs = [dataclasses.replace(training, objective="chosen", seed=seed) for seed in plan.seeds]
+    budget = steps or steps_of(training, len(train_splits[0]))
+    fixed = dataclasses.replace(training, objective="chosen", max_steps=budget)
+    configs = [dataclasses.replace(fixed, seed=seed) for seed in plan.seeds]
     names: Sequence[str | None] = revisions or [None] * len(train_splits)
     named = zip(train_splits, names, strict=True)
     jobs = [TrainingJob(rows, {plan.split: evaluation}, config, name) for rows, name in named for config in configs]
     results = launch(jobs, work_dir=work_dir, max_parallel=max_parallel, on_progress=on_progress)
-    ids, references, measurements = evaluation["id"][:], evaluation["answers"][:], []
+    measurements = []
     for start in range(0, len(results), len(configs)):
         seeds = results[start : start + len(configs)]
-        tables = [result.predictions[plan.split].select(["id", "prediction"]).to_pydict() for result in seeds]
-        texts = [dict(zip(table["id"], table["prediction"], strict=True)) for table in tables]
-        scored = [approach.score([text[key] for key in ids], references) for text in texts]
-        scores = {metric: np.stack([one[metric] for one in scored]) for metric in scored[0]}
-        measurements.append(Measurement(scores, sum((result.cost for result in seeds), Cost())))
+        scores = score_tables([result.predictions[plan.split] for result in seeds], evaluation, approach)
+        measurements.append(Measurement(scores, sum((result.cost for result in seeds), Cost()), tuple(seeds)))
     return measurements
 
 
-def weigh(
-    parent: Measurement, candidate: Measurement, evaluation: Dataset, metric: str, plan: EvaluationRecipe
-) -> Evidence:
-    """The paired comparison of two measurements on the same rows, resampling whole documents."""
-    from hf_mbdc.guidance.compare import compare
+def score_tables(tables: Sequence[pa.Table], evaluation: Dataset, approach: ExtractiveQA) -> dict[str, np.ndarray]:
+    """Metric → (seeds, rows) scores in the order of `evaluation`, from the predictions of each seed."""
+    ids, references = evaluation["id"][:], evaluation["answers"][:]
+    found = [table.select(["id", "prediction"]).to_pydict() for table in tables]
+    texts = [dict(zip(table["id"], table["prediction"], strict=True)) for table in found]
+    scored = [approach.score([text[key] for key in ids], references) for text in texts]
+    return {metric: np.stack([one[metric] for one in scored]) for metric in scored[0]}
 
-    comparison = compare(
-        parent.scores[metric],
-        candidate.scores[metric],
-        clusters=evaluation[plan.cluster_by][:],
-        slices=evaluation[plan.slice_by][:] if plan.slice_by else None,
-        confidence=plan.confidence,
-        minimum_effect=plan.minimum_effect,
-    )
+
+def weigh(
+    parent: Measurement,
+    candidate: Measurement,
+    evaluation: Dataset,
+    metric: str,
+    plan: EvaluationRecipe,
+    *,
+    alpha: float | None = None,
+) -> Evidence:
+    """The paired comparison of two measurements on the same rows, resampling whole documents.
+
+    Args:
+        parent, candidate: with the same seeds, steps and first weights.
+        evaluation: the rows that both were scored on.
+        metric: which of the scores decides.
+        plan: cluster and slice columns, confidence, minimum effect.
+        alpha: level that decides; default what the confidence leaves.
+
+    Raises:
+        TrainingError: the two were not trained alike.
+    """
+    from hf_mbdc.guidance.compare import compare
+    from hf_mbdc.training.budget import check_budget
+
+    scores = row_scores(parent, candidate, evaluation, metric, plan)
+    comparison = compare(scores, confidence=plan.confidence, alpha=alpha, minimum_effect=plan.minimum_effect)
     others = [name for name in parent.scores if name != metric]
     secondary = {n: (float(parent.scores[n].mean()), float(candidate.scores[n].mean())) for n in others}
-    return comparison.to_evidence(metric, plan.split, seeds=plan.seeds, secondary=secondary)
+    evidence = comparison.to_evidence(metric, plan.split, seeds=plan.seeds, secondary=secondary)
+    if not parent.trainings:
+        return evidence
+    budget = check_budget(parent.trainings, candidate.trainings)
+    tokens = (budget.parent_tokens, budget.candidate_tokens)
+    return dataclasses.replace(evidence, steps=budget.steps, tokens=tokens)
+
+
+def row_scores(
+    parent: Measurement, candidate: Measurement, evaluation: Dataset, metric: str, plan: EvaluationRecipe
+) -> RowScores:
+    """The score of every row with every seed, as it is published beside the decision."""
+    from hf_mbdc.guidance.row_scores import RowScores
+
+    return RowScores(
+        ids=evaluation["id"][:],
+        clusters=evaluation[plan.cluster_by][:],
+        seeds=plan.seeds,
+        parent=parent.scores[metric],
+        candidate=candidate.scores[metric],
+        slices=evaluation[plan.slice_by][:] if plan.slice_by else None,
+    )

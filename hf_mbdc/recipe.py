@@ -65,7 +65,13 @@ class TargetRecipe:
 
 @dataclass(frozen=True)
 class EvaluationRecipe:
-    """How parent and candidate are compared: on which rows, in which parts, with which training seeds."""
+    """How parent and candidate are compared: on which rows, in which parts, with which training seeds.
+
+    `minimum_effect`: gain from which a candidate is worth having. `confidence`: of the intervals; what it leaves to
+    chance is the budget of error of all `decisions` on the same rows together (`hf_mbdc.guidance.looks`). `control`:
+    a candidate with more rows than its parent must also beat the parent's rows resampled to as many tokens. `final`: a
+    split that no step, search or decision of the loop reads; `hf-mbdc renew` scores it when you ask for it.
+    """
 
     split: str = "test"
     slice_by: str | None = None
@@ -73,6 +79,9 @@ class EvaluationRecipe:
     seeds: tuple[int, ...] = (0,)
     minimum_effect: float = 0.0
     confidence: float = 0.95
+    decisions: int = 20
+    control: bool = True
+    final: str | None = None
 
     def __post_init__(self) -> None:
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
@@ -85,6 +94,32 @@ class EvaluationRecipe:
         if self.split == "train":
             mend = "Name a split that no step touches, such as test or validation."
             raise RecipeError("The target is trained on this split", key="split", value="train", mend=mend)
+        if self.decisions < 1:
+            mend = "Plan as many as the split shall serve until it is renewed, such as 20."
+            raise RecipeError("There is at least one decision", key="decisions", value=self.decisions, mend=mend)
+        if self.final in ("train", self.split):
+            mend = "Name a split that neither trains nor decides, or leave it out."
+            raise RecipeError("The final split is used in the loop", key="final", value=self.final, mend=mend)
+
+
+@dataclass(frozen=True)
+class HalvingRecipe:
+    """How the best of an iteration's alternatives is found: by successive halving (`hf_mbdc.guidance.halving`).
+
+    `split`: whose rows choose; it decides nothing else. `smallest`: steps of the first trainings; the last take as many
+    as the gate's. `eta`: how much longer the trainings of each round are, and how many times fewer. `audit`: dropped
+    alternatives that are trained in full, too, to measure whether short trainings order them rightly.
+    """
+
+    split: str = "validation"
+    smallest: int = 50
+    eta: int = 3
+    audit: int = 2
+
+    def __post_init__(self) -> None:
+        for name, least in (("smallest", 1), ("eta", 2), ("audit", 0)):
+            if getattr(self, name) < least:
+                raise RecipeError(f"It must be at least {least}", key=name, value=getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -97,11 +132,41 @@ class StepRecipe:
 
 
 @dataclass(frozen=True)
+class AlternativeRecipe:
+    """One way to do an iteration: its name, and its steps."""
+
+    name: str
+    steps: tuple[StepRecipe, ...]
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise RecipeError("An alternative has steps", key="steps", value=self.name, mend="Name at least one.")
+
+
+@dataclass(frozen=True)
 class IterationRecipe:
-    """One iteration; the first of a recipe that starts from raw files has no steps and publishes the baseline."""
+    """One iteration; the first of a recipe that starts from raw files has no steps and publishes the baseline.
+
+    With `alternatives` in place of `steps`, the best of them, found as `Recipe.halving` says, is weighed.
+    """
 
     message: str
     steps: tuple[StepRecipe, ...] = ()
+    alternatives: tuple[AlternativeRecipe, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [one.name for one in self.alternatives]
+        if self.steps and names:
+            mend = "Write the steps into each alternative."
+            raise RecipeError("An iteration has steps or alternatives", key="alternatives", mend=mend)
+        if len(names) == 1 or len(set(names)) < len(names):
+            mend = "Give two or more, each with a name of its own."
+            raise RecipeError("There is nothing to choose among", key="alternatives", value=names, mend=mend)
+
+    @property
+    def works(self) -> bool:
+        """Whether the iteration does anything to the rows."""
+        return bool(self.steps or self.alternatives)
 
 
 @dataclass(frozen=True)
@@ -158,6 +223,7 @@ class Recipe:
     iterations: tuple[IterationRecipe, ...]
     target: TargetRecipe = TargetRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
+    halving: HalvingRecipe | None = None
     repository: str = "./repo"
     prices: PricesRecipe | None = None
     stop: StopRecipe | None = None
@@ -177,12 +243,27 @@ class Recipe:
         if self.evaluation.slice_by in self.sensitive:
             mend = "The parts are named by the values of this column: slice by another one."
             raise RecipeError("A sensitive column names the parts", key="evaluation.slice_by", mend=mend)
+        self._check_halving()
         for number, item in enumerate(self.iterations):
             baseline = number == 0 and self.dataset.name is not None
-            if bool(item.steps) == baseline:
+            if item.works == baseline:
                 what = "The baseline has no steps" if baseline else "An iteration after the baseline has steps"
                 mend = "The first iteration of a recipe that reads raw files publishes them; every other one has steps."
                 raise RecipeError(what, key=f"iterations[{number}].steps", mend=mend)
+
+    def _check_halving(self) -> None:
+        if self.halving is None:
+            if any(item.alternatives for item in self.iterations):
+                mend = "Add `halving`, such as {split: validation, smallest: 50}."
+                raise RecipeError("Nothing says how the best alternative is found", key="halving", mend=mend)
+        elif self.halving.split in ("train", self.evaluation.split, self.evaluation.final):
+            mend = "The best of many looks better than it is where it was chosen: name another split, as validation."
+            raise RecipeError("This split does other work", key="halving.split", value=self.halving.split, mend=mend)
+
+    @property
+    def read_splits(self) -> tuple[str, ...]:
+        """The splits that the target is scored on in the loop: the one that decides, and the one that chooses."""
+        return (self.evaluation.split, *([self.halving.split] if self.halving else []))
 
 
 def packaged_recipes() -> list[str]:
@@ -224,7 +305,11 @@ def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
     data["dataset"]["options"] = {name: _pathless(value) for name, value in options.items() if name != "token"}
     data["dataset"]["name"] = _pathless(data["dataset"]["name"])
     data["target"]["model"] = _pathless(data["target"]["model"])
-    return {name: value for name, value in data.items() if value or name not in ("prices", "sensitive", "stop")}
+    for item in data["iterations"]:
+        if not item["alternatives"]:
+            del item["alternatives"]
+    optional = ("halving", "prices", "sensitive", "stop")
+    return {name: value for name, value in data.items() if value or name not in optional}
 
 
 def _pathless(value: Any) -> Any:
@@ -290,7 +375,8 @@ def _check(kind: Any, value: Any, *, path: str | None, key: str) -> Any:
         return value
     wanted = (int, float) if kind is float else (kind,)
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
-        raise _wrong_type({str: "text", int: "a whole number", float: "a number"}[kind], value, path=path, key=key)
+        words = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+        raise _wrong_type(words[kind], value, path=path, key=key)
     return value
 
 

@@ -92,6 +92,19 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class ControlEvidence:
+    """The candidate against a control that could explain its gain, such as as many tokens of the parent's rows."""
+
+    name: str
+    rows: int  # that the control was trained on
+    score: float
+    difference: float  # candidate − control
+    interval: tuple[float, float]
+    p_value: float
+    verdict: Verdict  # `accept`: the candidate is better than the control for sure
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Scores of the target trained on parent and on candidate, on the same untouched rows with the same seeds."""
 
@@ -114,6 +127,11 @@ class Evidence:
     permutation_p_value: float | None = None  # of the sign flips alone, these trained models being given
     alpha: float | None = None  # level that decided, where looks at these rows are rationed; None: 1 − confidence
     plan: Plan | None = None  # what would settle an inconclusive comparison
+    look: int | None = None  # the how manieth decision on these rows, of `looks` that they shall serve
+    looks: int | None = None
+    controls: tuple[ControlEvidence, ...] = ()
+    steps: int | None = None  # of every training of parent, candidate and control
+    tokens: tuple[float, float] | None = None  # that a training of parent and candidate read, mean over the seeds
 
 
 @dataclass(frozen=True)
@@ -168,6 +186,8 @@ class Iteration:
     recipe: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)  # reason → rows under rejected/, inherited ones included
+    leaks: dict[str, Any] = field(default_factory=dict)  # LeakReport.to_dict(); empty: not checked
+    search: dict[str, Any] = field(default_factory=dict)  # Halving.to_dict(), where the best of several was chosen
     restores: ParentRecord | None = None  # of a rollback: the revision whose content is back
     merged_from: ParentRecord | None = None  # where the change was made, when it was merged onto a newer parent
     sensitive: tuple[str, ...] = ()  # columns whose values no example shows; a later version cannot drop one

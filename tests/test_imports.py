@@ -28,14 +28,15 @@ ALLOWED = {
     "loaders": BASE | {"transforms"},
     "writers": BASE | {"transforms", "approaches"},  # the names of the columns that an approach adds
     "generation": BASE,
-    "synthesis": BASE | {"transforms", "approaches", "targets", "training", "generation"},
+    "rendering": BASE | {"transforms"},
+    "synthesis": BASE | {"transforms", "rendering", "approaches", "targets", "training", "generation"},
     "review": BASE | {"transforms", "approaches", "revisions"},  # the templates
     "revisions": BASE,
     "publishing": BASE | {"transforms", "approaches", "revisions", "guidance"},
     "guidance": BASE,
     "experiments": BASE  # trains, so that guidance needs not
     | {"transforms", "metrics", "approaches", "targets", "training", "synthesis", "guidance"}
-    | {"revisions", "publishing", "recipe"},  # the page of a diagnosis, and how its run trained
+    | {"revisions", "publishing", "recipe", "measurement"},  # the page of a diagnosis, and how its run trained
     "metrics": BASE,
 }
 

@@ -42,7 +42,7 @@ class FakeModels:
             predictions[split] = pa.table({"id": rows["id"][:], "prediction": texts, "candidate_scores": scores})
             if split == "held_out":
                 self.trained.append(len(rows))
-        metrics = {"weights_sha256": "0" * 64}
+        metrics = {"weights_sha256": "0" * 64, "steps": job.config.max_steps, "first_weights_sha256": "1", "tokens": 9}
         return TrainingResult("fake@0", Path("nowhere"), predictions, metrics, Cost(), cached=bool(moved))
 
     def score(self, jobs: list[ScoringJob], **settings: object) -> list[Scored]:

@@ -57,7 +57,8 @@ class FakeLaunch:
             scores = [[float(n) for n in range(len(c))] for c in rows["candidates"][:]]
             columns = {"id": rows["id"][:], "prediction": texts, "candidate_scores": scores}
             predictions[split] = pa.table(columns)
-        return TrainingResult("fake@0", Path("nowhere"), predictions, {}, Cost(cpu_seconds=1.0), cached=False)
+        metrics = {"steps": job.config.max_steps, "first_weights_sha256": str(job.config.seed), "tokens": 100.0}
+        return TrainingResult("fake@0", Path("nowhere"), predictions, metrics, Cost(cpu_seconds=1.0), cached=False)
 
 
 @pytest.fixture

@@ -35,7 +35,8 @@ class FakeModels:
             texts = [a[0] if a and (moved or i % 2) else "wrong" for i, a in enumerate(rows["answers"][:])]
             scores = [[float(n if self.last else -n) for n in range(len(c))] for c in rows["candidates"][:]]
             predictions[split] = pa.table({"id": rows["id"][:], "prediction": texts, "candidate_scores": scores})
-        return TrainingResult(self.name, Path("nowhere"), predictions, {}, Cost(), cached=False)
+        metrics = {"steps": job.config.max_steps, "first_weights_sha256": str(job.config.seed), "tokens": 100.0}
+        return TrainingResult(self.name, Path("nowhere"), predictions, metrics, Cost(), cached=False)
 
 
 @pytest.fixture

@@ -24,6 +24,9 @@ def diagnose(
         "diagnose.html"
     ),
     repository: Repository = "./repo",
+    publish_columns: Annotated[
+        bool, typer.Option("--publish-columns", help="Publish what was found of each training row as columns.")
+    ] = False,
     epochs: Annotated[int | None, typer.Option(min=1, help="Of the training, in place of the recipe's.")] = None,
     work_dir: Annotated[Path | None, typer.Option(help="Folder of the trainings; default: mbdc under HF_HOME.")] = None,
     max_parallel: MaxParallel = None,
@@ -37,6 +40,7 @@ def diagnose(
         revision,
         output,
         repository=repository,
+        publish_columns=publish_columns,
         epochs=epochs,
         work_dir=work_dir,
         max_parallel=max_parallel,
@@ -67,4 +71,5 @@ def _summary(found: Diagnosis, output: Path) -> Group:
         Text(f"{found.metric} on {found.split}: {number(found.score)}. {visible(worst(found), 300)}"),
         *([table] if found.advice else []),
         Text(f"The page: {output}"),
+        *([Text(f"The columns: {found.published}")] if found.published else []),
     )

@@ -16,6 +16,7 @@ import numpy as np
 from hf_mbdc.errors import DataError
 from hf_mbdc.experiments.diagnosis import Diagnosis, examine
 from hf_mbdc.experiments.learned import read_learned
+from hf_mbdc.experiments.revision import Revision, check_split, read_revision
 from hf_mbdc.records import Cost, Iteration
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from hf_mbdc.revisions.repositories.repository import Repository
     from hf_mbdc.training.config import TrainingConfig
 
-EVALUATION_SPLITS = ("test", "validation")
-CLASS_COLUMNS = ("key", "label")
-
 
 def diagnose(
     repo_id: str,
@@ -35,6 +33,7 @@ def diagnose(
     output: str | Path = "diagnose.html",
     *,
     repository: str | Path | Repository | None = None,
+    publish_columns: bool = False,
     epochs: int | None = None,
     work_dir: str | Path | None = None,
     max_parallel: int | None = None,
@@ -50,6 +49,8 @@ def diagnose(
         revision: a version, branch or commit.
         output: the page to write, which runs no script and needs no network; an earlier one is replaced.
         repository: a folder, or None for the Hub of HF_ENDPOINT and HF_TOKEN.
+        publish_columns: also publish the rows with what was found of each (`dynamics_…`, `curriculum_stage`) as the
+            next version; the revision must be the head then.
         epochs: of the training, in place of the recipe's.
         work_dir: folder of the trainings; default `mbdc` under HF_HOME, as for `run`.
         max_parallel: trainings side by side; default one a core.
@@ -67,20 +68,25 @@ def diagnose(
 
     from hf_mbdc.experiments.diagnosis_page import render_diagnosis
     from hf_mbdc.progress import stage, without_bars_of_datasets
-    from hf_mbdc.publishing.history import load, log, show
+    from hf_mbdc.publishing.history import log
+    from hf_mbdc.publishing.parentage import parent_of
+    from hf_mbdc.revisions.repositories.repository import open_repository
 
     path = check_output(output)
     with without_bars_of_datasets():
-        record = show(repo_id, revision, repository=repository)
-        history = log(repo_id, repository=repository)
-        dataset = load(repo_id, revision, repository=repository)
-        plan, training = plan_of(record, dataset)
-        title = f"Diagnosing the target on {repo_id} {record.version} (seeds: {len(plan.seeds)})"
+        opened = open_repository(repository)
+        if publish_columns:
+            parent_of(repo_id, opened, revision)  # a revision that is not the head is told before any work
+        asked = read_revision(repo_id, revision, repository=opened)
+        record, history = asked.record, log(repo_id, repository=opened)
+        title = f"Diagnosing the target on {repo_id} {record.version} (seeds: {len(asked.plan.seeds)})"
         with stage(title, show=progress) as update:
             found = diagnose_rows(
-                dataset,
-                training=training if epochs is None else dataclasses.replace(training, epochs=epochs),
-                plan=plan,
+                asked.dataset,
+                training=asked.training
+                if epochs is None
+                else dataclasses.replace(asked.training, epochs=epochs, max_steps=0),
+                plan=asked.plan,
                 work_dir=work_dir if work_dir is not None else Path(HF_HOME) / "mbdc",
                 revision=f"{repo_id}@{record.version}",
                 sensitive=sorted({column for item in history for column in item.sensitive}),
@@ -89,7 +95,21 @@ def diagnose(
                 on_progress=update,
             )
     path.write_text(render_diagnosis(found, repo_id, record), encoding="utf-8")
-    return found
+    return found if not publish_columns else _publish_columns(found, asked, opened)
+
+
+def _publish_columns(found: Diagnosis, asked: Revision, repository: Repository) -> Diagnosis:
+    from hf_mbdc.experiments.hard_examples import with_dynamics
+    from hf_mbdc.publishing.publication import publish
+
+    record = publish(
+        with_dynamics(asked.dataset, found.learned),
+        asked.record.repo_id,
+        message=f"What the target found hard in the training rows of {asked.record.version}, as columns",
+        repository=repository,
+        parent=asked.record.sha,
+    )
+    return dataclasses.replace(found, published=record.version)
 
 
 def diagnose_rows(
@@ -124,8 +144,8 @@ def diagnose_rows(
     from hf_mbdc.training.dynamics import FILE
     from hf_mbdc.training.launch import TrainingJob, launch
 
-    _check(dataset, plan)
-    rows, evaluation = dataset["train"], dataset[plan.split]
+    columns = ("id", "answers", plan.cluster_by, plan.slice_by)
+    rows, evaluation = (check_split(dataset, name, columns) for name in ("train", plan.split))
     configs = [dataclasses.replace(training, objective="chosen", seed=seed) for seed in plan.seeds]
     jobs = [TrainingJob(rows, {plan.split: evaluation}, config, revision) for config in configs]
     results = launch(jobs, work_dir=work_dir, max_parallel=max_parallel, on_progress=on_progress)
@@ -148,25 +168,6 @@ def diagnose_rows(
     )
 
 
-def plan_of(record: Iteration, dataset: DatasetDict) -> tuple[EvaluationRecipe, TrainingConfig]:
-    """How the run of a record trained and scored; defaults for a revision that was published by hand."""
-    from hf_mbdc.recipe import EvaluationRecipe, Recipe
-    from hf_mbdc.records import build
-    from hf_mbdc.training.config import TrainingConfig
-
-    if record.recipe.get("target"):
-        recipe: Recipe = build(Recipe, record.recipe)
-        return recipe.evaluation, TrainingConfig(**{**recipe.target.training, "model": recipe.target.model})
-    split = next((name for name in EVALUATION_SPLITS if name in dataset), None)
-    if split is None:
-        mend = "Publish the rows with a split test or validation beside train."
-        raise DataError(f"There is no split to score the target on, only {', '.join(dataset)}", mend=mend)
-    columns = dataset[split].column_names
-    slice_by = next((name for name in CLASS_COLUMNS if name in columns), None)
-    cluster_by = "document_id" if "document_id" in columns else "id"
-    return EvaluationRecipe(split=split, slice_by=slice_by, cluster_by=cluster_by), TrainingConfig()
-
-
 def costs_of_steps(oldest_first: Iterable[Iteration]) -> dict[str, Cost]:
     """What each step cost when it ran last, by its name."""
     return {step.name: step.cost for item in oldest_first for step in item.steps}
@@ -183,13 +184,3 @@ def check_output(output: str | Path) -> Path:
         mend = "Name a file in a folder that exists and can be written to."
         raise DataError("The page cannot be written", path=str(path), mend=mend)
     return path
-
-
-def _check(dataset: DatasetDict, plan: EvaluationRecipe) -> None:
-    for name in ("train", plan.split):
-        if name not in dataset or not len(dataset[name]):
-            raise DataError("The dataset has no rows in this split", split=name, mend=f"It has {', '.join(dataset)}.")
-        for column in filter(None, ("id", "answers", plan.cluster_by, plan.slice_by)):
-            if column not in dataset[name].column_names:
-                mend = f"It has: {', '.join(dataset[name].column_names)}."
-                raise DataError("The split has no such column", split=name, column=column, mend=mend)

@@ -60,6 +60,7 @@ class Diagnosis:
         suspects: examples of the `suspected` training rows that were never once right.
         advice: steps that would help.
         cost: of the trainings that were read; `cached`: they were there already.
+        published: the version that has what was found of each training row as columns, where that was asked for.
     """
 
     metric: str
@@ -83,6 +84,7 @@ class Diagnosis:
     advice: tuple[Advice, ...]
     cost: Cost
     cached: bool
+    published: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The findings as JSON knows them; numbers that are not finite are None. Rows are there as examples only."""
@@ -104,8 +106,18 @@ class Diagnosis:
         return {name: _finite(value) for name, value in whole.items()}
 
 
-_PLAIN = frozenset(
-    ("metric", "split", "rows", "documents", "seeds", "score", "interval", "slice_by", "suspected", "cached")
+_PLAIN = (
+    "metric",
+    "split",
+    "rows",
+    "documents",
+    "seeds",
+    "score",
+    "interval",
+    "slice_by",
+    "suspected",
+    "cached",
+    "published",
 )
 
 

@@ -11,6 +11,7 @@ https://arxiv.org/abs/2001.10528).
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
 
 PREFIX = "dynamics_"
 AMBIGUOUS_SHARE = 1 / 3
-MEANINGS = {
-    "dynamics_confidence": "Mean probability of the label over the epochs.",
-    "dynamics_variability": "Standard deviation of that probability over the epochs.",
-    "dynamics_correctness": "Share of the epochs in which the label was the model's first choice.",
-    "dynamics_forgetting": "How often the row was right in one epoch and wrong in the next.",
-    "dynamics_margin": "Mean margin of the label to the best other answer (log-probability); far below 0 = suspicious.",
-    "dynamics_loss": "Mean loss over the epochs.",
-    "dynamics_region": "easy | ambiguous | hard",
-}
 
 
 @dataclass(frozen=True)
@@ -90,7 +82,7 @@ def read_trajectories(dynamics: str | Path | pa.Table) -> Trajectories:
 
 
 def cartography(found: Trajectories) -> dict[str, np.ndarray]:
-    """Columns that say how hard each row was, in the order of `found.ids`; `MEANINGS` says what each holds.
+    """Columns that say how hard each row was, in the order of `found.ids`; what each holds, a card says.
 
     Regions part the rows, where the paper's overlap: `ambiguous` is the third of the rows whose probability varies most
     (fewer where many vary alike); of the others, those with a mean probability of at least one half are `easy`, the
@@ -157,9 +149,6 @@ def add_dynamics(rows: Dataset, dynamics: str | Path | pa.Table) -> Dataset:
     Example:
         >>> ds = add_dynamics(dataset["train"], result.model_path / "dynamics.parquet")  # doctest: +SKIP
     """
-    import pyarrow as pa
-    from datasets import Dataset, Value
-
     if "id" not in rows.column_names:
         raise DataError("The rows have no ids", column="id", mend="Load them with hf_mbdc.load_dataset.")
     found = read_trajectories(dynamics)
@@ -167,11 +156,32 @@ def add_dynamics(rows: Dataset, dynamics: str | Path | pa.Table) -> Dataset:
     place, known = place_of(found.ids, rows["id"][:])
     if not known.any():
         raise DataError("No row was in that training", mend="Give the dynamics of a training on these rows.")
+    return append_columns(rows, {name: values[place] for name, values in columns.items()}, known)
+
+
+def append_columns(rows: Dataset, columns: Mapping[str, np.ndarray], known: np.ndarray) -> Dataset:
+    """The rows with further columns of numbers or texts, null where nothing is known, in place of any of that name.
+
+    Args:
+        columns: name → (rows,) values.
+        known: (rows,) whether a row has values.
+
+    Example:
+        >>> from datasets import Dataset
+        >>> rows = Dataset.from_dict({"id": ["a", "b"]})
+        >>> append_columns(rows, {"loss": np.array([0.5, 0.0])}, np.array([True, False]))["loss"][:]
+        [0.5, None]
+    """
+    import pyarrow as pa
+    from datasets import Dataset, Value
+
     table = rows.with_format("arrow")[:].drop_columns([name for name in columns if name in rows.column_names])
     features = rows.features.copy()
     for name, values in columns.items():
-        table = table.append_column(name, pa.array(values[place], mask=~known))
-        features[name] = Value(str(table[name].type) if values.dtype.kind != "f" else "float64")
+        features.pop(name, None)
+        kind = {"f": "float64", "i": "int64"}.get(values.dtype.kind, "string")
+        table = table.append_column(name, pa.array(values, Value(kind).pa_type, mask=~known))
+        features[name] = Value(kind)
     info = rows.info.copy()
     info.features = features
     return Dataset(table.replace_schema_metadata(features.arrow_schema.metadata), info=info)

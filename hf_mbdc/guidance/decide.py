@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from hf_mbdc.guidance.slices import likely_gains, likely_losses, sure_gains, sure_losses
-from hf_mbdc.records import Decision, Evidence, SliceEvidence
+from hf_mbdc.records import ControlEvidence, Decision, Evidence, SliceEvidence
 
 
 def decide(evidence: Evidence) -> Decision:
     """The verdict of the evidence with its reason in plain words and figures.
 
     The reason also tells what speaks against the verdict: slices that fell although the candidate is accepted, slices
-    that rose although it is not (for sure, after correction for their number, or likely), and an interval that is surer
-    than the permutation test, or than the level that earlier decisions on these rows left. An inconclusive one says
-    how many more clusters or seeds would settle it.
+    that rose although it is not (for sure, after correction for their number, or likely), a control that is not beaten,
+    and an interval that is surer than the permutation test, or than the level that the planned decisions on these rows
+    leave. An inconclusive one says how many more clusters or seeds would settle it.
 
     Args:
         evidence: as `Comparison.to_evidence` gives it. Its verdict is kept; nothing here overrules it.
@@ -34,7 +34,15 @@ def decide(evidence: Evidence) -> Decision:
         f"({evidence.rows} rows of {evidence.clusters} clusters, {_count(len(evidence.seeds), 'seed')}, "
         f"p = {evidence.p_value:.2g})."
     )
-    return Decision(evidence.verdict, " ".join([measured, _conclusion(evidence), *_reservations(evidence)]))
+    parts = [measured, *_look(evidence), _conclusion(evidence), *_controls(evidence), *_reservations(evidence)]
+    return Decision(evidence.verdict, " ".join(parts))
+
+
+def _look(evidence: Evidence) -> list[str]:
+    """Which decision on these rows it is, and the level that this leaves it."""
+    if evidence.look is None or evidence.looks in (None, 1):
+        return []
+    return [f"Decision {evidence.look} of {evidence.looks} on these rows, so at a level of {_level(evidence):.2g}."]
 
 
 def _conclusion(evidence: Evidence) -> str:
@@ -43,6 +51,11 @@ def _conclusion(evidence: Evidence) -> str:
         return f"The whole interval lies above {bar} and the permutation test agrees, so the candidate is accepted."
     if evidence.verdict == "reject":
         return f"The whole interval lies below {bar} and the permutation test agrees, so the parent stays."
+    if _beats_parent(evidence) and (control := _not_beaten(evidence)) is not None:
+        return (
+            f"It beats the parent, but not for sure the {control.name} control, which has as much data and nothing new "
+            "in it: more data may be all that helps, and the parent stays."
+        )
     if evidence.interval == (0.0, 0.0) and not evidence.minimum_effect:
         return "No cluster scores differently, so nothing favours the candidate and the parent stays."
     low, high = evidence.interval
@@ -65,9 +78,26 @@ def _why_not(evidence: Evidence, seen: str) -> str:
             f"the parent stays. {_needs(evidence)}"
         )
     return (
-        f"{seen}, but these rows have decided before, and the level left for this decision is "
-        f"{_level(evidence):.2g}, which it does not reach: the parent stays. {_needs(evidence)}"
+        f"{seen}, but these rows decide several times, and the level left for this decision is {_level(evidence):.2g}, "
+        f"which it does not reach: the parent stays. {_needs(evidence)}"
     )
+
+
+def _controls(evidence: Evidence) -> list[str]:
+    return [
+        f"Against the {one.name} control ({one.rows:,} rows, {one.score:.3f}): {one.difference:+.3f}, "
+        f"{100 * evidence.confidence:g}% interval {one.interval[0]:+.3f} to {one.interval[1]:+.3f} "
+        f"(p = {one.p_value:.2g})."
+        for one in evidence.controls
+    ]
+
+
+def _beats_parent(evidence: Evidence) -> bool:
+    return evidence.interval[0] > evidence.minimum_effect and evidence.p_value <= _level(evidence)
+
+
+def _not_beaten(evidence: Evidence) -> ControlEvidence | None:
+    return next((one for one in evidence.controls if one.verdict != "accept"), None)
 
 
 def _needs(evidence: Evidence) -> str:

@@ -10,6 +10,7 @@ decides nothing (validation), and let `compare` judge the winner on the evaluati
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +62,12 @@ class Halving:
     trainings: int
     spent: int
     full: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for the record of an iteration."""
+        agreement = {str(budget): dataclasses.asdict(found) for budget, found in self.agreement.items()}
+        found = {**dataclasses.asdict(self), "agreement": agreement}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
     def __str__(self) -> str:
         names = sorted(self.rungs[0].scores, key=lambda name: [-r.scores.get(name, -np.inf) for r in self.rungs[::-1]])

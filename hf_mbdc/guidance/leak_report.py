@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["exact", "near-duplicate", "n-grams"]
 WHOLE_ROW = "whole row"
+EXAMPLES = 3  # pairs of each count that a record keeps
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class LeakReport:
     def brought(self) -> tuple[LeakCount, ...]:
         """The leaks that the candidate brings."""
         return tuple(count for count in self.counts if count.brought)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for the record of an iteration, with a few pairs of each count."""
+        short = (dataclasses.replace(count, pairs=count.pairs[:EXAMPLES]) for count in self.counts)
+        counts = [{**dataclasses.asdict(count), "pairs": list(map(dataclasses.asdict, count.pairs))} for count in short]
+        return {**dataclasses.asdict(self), "columns": list(self.columns), "counts": counts}
 
     def __str__(self) -> str:
         splits = ", ".join(f"{name} ({rows:,} rows)" for name, rows in self.evaluation_rows.items())

@@ -1,11 +1,11 @@
-"""How often the same evaluation rows may decide: a budget of error over decisions, and a split that nobody reads."""
+"""How often the same evaluation rows may decide: a budget of error over decisions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hf_mbdc.errors import DataError, RecipeError
+from hf_mbdc.errors import RecipeError
 from hf_mbdc.records import Evidence
 
 
@@ -85,32 +85,3 @@ def budget(earlier: Iterable[Evidence], *, total: float = 0.05, decisions: int =
 
 def _level(evidence: Evidence) -> float:
     return 1 - evidence.confidence if evidence.alpha is None else evidence.alpha
-
-
-def readable_splits(splits: Sequence[str], final: str | None) -> tuple[str, ...]:
-    """The splits that the loop may read: all but the final test split, which is scored once, at the very end.
-
-    Example:
-        >>> readable_splits(["train", "validation", "test"], final="test")
-        ('train', 'validation')
-    """
-    return tuple(split for split in splits if split != final)
-
-
-def check_readable(split: str, final: str | None, *, purpose: str) -> None:
-    """Refuses to read the final test split: a score that steered the loop is no longer the score of unseen rows.
-
-    Args:
-        split: what is to be read.
-        final: name of the final test split; None: there is none.
-        purpose: what it would be read for, e.g. `comparing candidates`; told in the error.
-
-    Raises:
-        DataError: `split` is the final one.
-    """
-    if split == final:
-        raise DataError(
-            f"The final test split would be read for {purpose}",
-            split=split,
-            mend="Name another split for evaluation; the final one is scored once, after the last iteration.",
-        )

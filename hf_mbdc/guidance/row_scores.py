@@ -76,6 +76,27 @@ class RowScores:
         columns["candidate"] = pa.array(np.ravel(self.candidate).astype(np.float64))
         return pa.table(columns)
 
+    def to_parquet(self) -> bytes:
+        """The table as a Parquet file; equal scores give equal bytes."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        sink = pa.BufferOutputStream()
+        pq.write_table(self.to_table(), sink, compression="zstd")
+        return sink.getvalue().to_pybytes()
+
+    @classmethod
+    def from_parquet(cls, data: bytes) -> RowScores:
+        """Reads what `to_parquet` made; raises as `from_table`."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(pa.BufferReader(data))
+        except pa.ArrowInvalid as error:
+            raise DataError("The scores are no Parquet file", mend="Publish them again.") from error
+        return cls.from_table(table)
+
     @classmethod
     def from_table(cls, table: pa.Table) -> RowScores:
         """Reads what `to_table` made, or any table with its columns (`slice` may be missing), in any order of lines.

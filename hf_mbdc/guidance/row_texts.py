@@ -41,7 +41,7 @@ def image_columns(rows: Dataset) -> list[str]:
     """The columns of the feature `Image`."""
     from datasets import Image
 
-    return [name for name in rows.column_names if isinstance(rows.features[name], Image)]
+    return [name for name, kind in rows.features.items() if isinstance(kind, Image)]
 
 
 def check_columns(splits: Mapping[str, Dataset], columns: Sequence[str]) -> None:

@@ -13,9 +13,11 @@ from hf_mbdc.records import CANDIDATES, Iteration
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
+    from hf_mbdc.guidance.row_scores import RowScores
     from hf_mbdc.revisions.repositories.repository import Repository
 
 MANIFEST = "manifest.json"
+SCORES = "assets/scores.parquet"  # of each evaluation row; beside the plots, where no reader looks for data
 FINGERPRINT = 32  # characters of a content hash; datasets allows 64 at most
 
 
@@ -123,6 +125,34 @@ def show(repo_id: str, revision: str = "main", *, repository: str | Path | Repos
     return read_manifest(repo_id, find_revision(repo_id, revision, opened), opened)
 
 
+def scores(repo_id: str, revision: str = "main", *, repository: str | Path | Repository | None = None) -> RowScores:
+    """The score of every evaluation row with every seed that the decision on a revision was made from.
+
+    `compare` takes it as it is: the same verdict again, or one by other slices.
+
+    Raises:
+        RevisionNotFoundError: no such revision, or no decision was made on it.
+
+    Example:
+        >>> compare(scores("me/receipts", "v2.0.0", repository="./repo")).verdict  # doctest: +SKIP
+        'accept'
+    """
+    from hf_mbdc.guidance.row_scores import RowScores
+    from hf_mbdc.revisions.repositories.repository import open_repository
+
+    opened = open_repository(repository)
+    sha = find_revision(repo_id, revision, opened)
+    try:
+        return RowScores.from_parquet(opened.read(repo_id, sha, SCORES))
+    except FileNotFoundError as error:
+        raise RevisionNotFoundError(
+            "No scores of single rows are kept with this revision",
+            repo_id=repo_id,
+            revision=revision,
+            mend="A run keeps those of each version or candidate that it weighs, but not of a first version.",
+        ) from error
+
+
 def find_published(dataset: DatasetDict, repo_id: str, repository: Repository) -> Iteration | None:
     """The version or refused candidate that holds exactly these rows, if there is one.
 
@@ -170,6 +200,19 @@ def candidates(repo_id: str, repository: Repository) -> list[Iteration]:
     found = [(name, find_manifest(repo_id, sha, repository)) for name, sha in branches if name.startswith(CANDIDATES)]
     # A branch that still points at its parent was made by a publication that was killed before its commit.
     return [item for name, item in found if item is not None and item.decision.refused and item.branch == name]
+
+
+def decisions(repo_id: str, repository: Repository) -> list[Iteration]:
+    """Every record that holds evidence: accepted or refused, and also those of a candidate that was measured again."""
+    known = {item.sha: item for item in versions(repo_id, repository)}
+    on_main = {commit.sha for commit in repository.commits(repo_id)}
+    for branch in repository.branches(repo_id):
+        if branch.startswith(CANDIDATES):
+            for commit in repository.commits(repo_id, branch):
+                if commit.sha not in on_main and commit.sha not in known:
+                    item = find_manifest(repo_id, commit.sha, repository)
+                    known |= {commit.sha: item} if item is not None else {}
+    return [item for item in known.values() if item.evidence is not None]
 
 
 def add_missing_tags(history: Sequence[Iteration], repository: Repository) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_mbdc.errors import DataError, StaleParentError
-from hf_mbdc.publishing.history import MANIFEST, add_missing_tags, candidates, log, versions
+from hf_mbdc.publishing.history import MANIFEST, SCORES, add_missing_tags, candidates, log, versions
 from hf_mbdc.publishing.parentage import (
     NOTHING,
     Side,
@@ -35,6 +35,7 @@ from hf_mbdc.records import Cost, Decision, Iteration, SplitRecord
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
+    from hf_mbdc.guidance.row_scores import RowScores
     from hf_mbdc.revisions.diff.diff import Diff
     from hf_mbdc.revisions.files.layout import Deletes
     from hf_mbdc.revisions.repositories.repository import Repository
@@ -58,6 +59,7 @@ class Draft:
     merged: bool = False
     deletes: Deletes = "hard"
     anew: bool = False
+    scores: RowScores | None = None
 
 
 def publish(
@@ -377,6 +379,8 @@ def write_revision(
     record = dataclasses.replace(draft.iteration, cost=cost, layout=layout)
     card = None if record.parent is None else _read_card(record.repo_id, record.parent.sha, repository)
     files: dict[str, bytes | Path] = {**data, MANIFEST: record.to_json().encode()}
+    if draft.scores is not None:
+        files[SCORES] = draft.scores.to_parquet()
     configs = card_configs(draft.dataset, draft.rejected, deletes=draft.deletes)
     endpoint = getattr(repository, "endpoint", None)  # a folder has no page
     url = f"{endpoint}/datasets/{record.repo_id}" if endpoint else None

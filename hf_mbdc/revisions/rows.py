@@ -55,7 +55,8 @@ class Rows:
     def __init__(self, dataset: Dataset, columns: Sequence[str] | None = None) -> None:
         table = checked(dataset).data.table
         table = table if columns is None else table.select(list(columns))
-        self.features = Features({name: dataset.features[name] for name in table.column_names})
+        features = dataset.features  # a deep copy at every look
+        self.features = Features({name: features[name] for name in table.column_names})
         self.schema = table.schema
         self.batches = [batch for batch in table.to_batches() if batch.num_rows]
         self.starts = np.cumsum([0, *(batch.num_rows for batch in self.batches)])

@@ -18,14 +18,16 @@ from typer.testing import CliRunner
 
 import hf_mbdc as mbdc
 from hf_mbdc.cli import app
-from hf_mbdc.errors import DataError
-from hf_mbdc.experiments.diagnose import costs_of_steps, diagnose, plan_of
+from hf_mbdc.errors import DataError, StaleParentError
+from hf_mbdc.experiments.diagnose import costs_of_steps, diagnose
 from hf_mbdc.experiments.diagnosis import Diagnosis, examine
 from hf_mbdc.experiments.diagnosis_page import render_diagnosis
 from hf_mbdc.experiments.diagnosis_plots import map_svg
 from hf_mbdc.experiments.learned import Learned
+from hf_mbdc.experiments.revision import plan_of
 from hf_mbdc.recipe import EvaluationRecipe
 from hf_mbdc.records import Cost, Decision, Iteration, StepRecord
+from hf_mbdc.revisions.repositories.folder import FolderRepository
 
 EVIL = "<script>alert(1)</script>\u202e"
 DOCUMENTS = 60
@@ -305,3 +307,26 @@ def test_the_last_cost_of_a_step_counts() -> None:
 def test_a_page_that_cannot_be_written_is_told_before_any_work(published: Path) -> None:
     with pytest.raises(DataError, match="The page cannot be written"):
         diagnose("me/made", output=published / "no" / "page.html", repository=published / "repo")
+
+
+def test_what_was_found_of_each_row_is_published_as_columns(published: Path) -> None:
+    repository, where = published / "columns", {"work_dir": published / "work", "progress": False}
+    rows = mbdc.load("me/made", repository=published / "repo")
+    mbdc.publish(rows, "me/made", repository=repository, message="m", parent="")
+    page = published / "columns.html"
+    found = diagnose("me/made", output=page, repository=repository, epochs=1, publish_columns=True, **where)
+    assert found.published == "v1.1.0"
+    new = mbdc.load("me/made", found.published, repository=repository)
+    train = new["train"]
+    given = [value for value in train["dynamics_correctness"][:] if value is not None]
+    assert given == found.learned.correctness[found.learned.known].tolist()
+    assert set(train["dynamics_region"]) <= {"easy", "ambiguous", "hard", None}
+    assert set(train["curriculum_stage"]) - {None} == {0, 1, 2, 3}
+    losses = dict(zip(train["curriculum_stage"], train["dynamics_loss"], strict=True))
+    assert losses[0] < losses[3]
+    assert set(new["test"]["dynamics_loss"]) == {None}
+    assert new["test"].features == train.features
+    card = FolderRepository(repository).read("me/made", found.published, "README.md").decode()
+    assert "How often the row was right in one epoch and wrong in the next." in card
+    with pytest.raises(StaleParentError, match="Load the head"):
+        diagnose("me/made", "v1.0.0", page, repository=repository, publish_columns=True, **where)

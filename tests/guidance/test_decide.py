@@ -82,7 +82,7 @@ def test_inconclusive_says_what_would_settle_it() -> None:
 def test_a_level_spent_on_looks_is_why_it_is_inconclusive() -> None:
     worn = dataclasses.replace(GAIN, p_value=0.01, alpha=0.0025, verdict="inconclusive")
     reason = decide(worn).reason
-    assert "these rows have decided before, and the level left for this decision is 0.0025" in reason
+    assert "these rows decide several times, and the level left for this decision is 0.0025" in reason
 
 
 def test_loss_keeps_the_parent_and_names_what_rose() -> None:

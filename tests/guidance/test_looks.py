@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import hf_mbdc.guidance.looks as module
-from hf_mbdc.errors import DataError, RecipeError
-from hf_mbdc.guidance.looks import budget, check_readable, readable_splits
+from hf_mbdc.errors import RecipeError
+from hf_mbdc.guidance.looks import budget
 from hf_mbdc.records import Evidence, Verdict
 
 EVIDENCE = Evidence("em", "test", 9, 9, (0,), 0.5, 0.5, 0.0, (-0.1, 0.1), 0.95, 0.5, "inconclusive", alpha=0.0025)
@@ -67,11 +67,3 @@ def test_bad_plans_are_refused() -> None:
         budget([], total=5)
     with pytest.raises(RecipeError, match="decisions is 0"):
         budget([], decisions=0)
-
-
-def test_the_final_split_is_not_read() -> None:
-    assert readable_splits(["train", "test"], final=None) == ("train", "test")
-    check_readable("validation", "test", purpose="comparing candidates")
-    check_readable("test", None, purpose="comparing candidates")
-    with pytest.raises(DataError, match=r"read for comparing candidates \(split 'test'\)"):
-        check_readable("test", "test", purpose="comparing candidates")

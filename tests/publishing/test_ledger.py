@@ -36,7 +36,10 @@ def fake_launch(jobs: list[TrainingJob], **settings: object) -> list[TrainingRes
             )
             for split, rows in job.predict.items()
         }
-        results.append(TrainingResult("fake@0", Path("nowhere"), predictions, {}, Cost(cpu_seconds=3600), cached=False))
+        metrics = {"steps": job.config.max_steps, "first_weights_sha256": str(job.config.seed), "tokens": 100.0}
+        results.append(
+            TrainingResult("fake@0", Path("nowhere"), predictions, metrics, Cost(cpu_seconds=3600), cached=False)
+        )
     return results
 
 

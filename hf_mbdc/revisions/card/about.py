@@ -45,6 +45,16 @@ PROVENANCE = {
     "mbdc_model": "The model that the step asked, model@sha.",
     "mbdc_iteration": "The version for which the step ran.",
 }
+LEARNED = {
+    "dynamics_confidence": "Mean probability of the label over the epochs.",
+    "dynamics_variability": "Standard deviation of that probability over the epochs.",
+    "dynamics_correctness": "Share of the epochs in which the label was the model's first choice.",
+    "dynamics_forgetting": "How often the row was right in one epoch and wrong in the next.",
+    "dynamics_margin": "Mean margin of the label to the best other answer (log-probability); far below 0 = suspicious.",
+    "dynamics_loss": "Mean loss over the epochs.",
+    "dynamics_region": "easy | ambiguous | hard",
+    "curriculum_stage": "The part of a training, from 0, from which an easy-to-hard curriculum shows the row.",
+}
 OTHERS = {
     "id": "Names the row; unique in its split.",
     "document_id": "Names the document that the row is about.",
@@ -59,7 +69,7 @@ def describe_columns(iteration: Iteration, configs: Mapping[str, Any]) -> list[t
     types = _types(configs) or {name: str(item["type"]) for name, item in adds.items()}
     known = _meanings(iteration, set(types)) | {name: str(item["meaning"]) for name, item in adds.items()}
     approach = str(iteration.approach.get("name", ""))
-    by = dict.fromkeys(PROVENANCE, "hf_mbdc") | dict.fromkeys(adds, approach)
+    by = dict.fromkeys(PROVENANCE | LEARNED, "hf_mbdc") | dict.fromkeys(adds, approach)
     return [(name, kind, known.get(name, wording.MISSING), by.get(name, "the data")) for name, kind in types.items()]
 
 
@@ -100,7 +110,7 @@ def _types(configs: Mapping[str, Any]) -> dict[str, str]:
 
 def _meanings(iteration: Iteration, columns: set[str]) -> dict[str, str]:
     """The meanings that are sure: a column called `key` or `words` need not be that of our loaders."""
-    known = OTHERS | PROVENANCE
+    known = OTHERS | PROVENANCE | LEARNED
     if columns >= DOCUMENTS:
         known |= READ | {"boxes": _boxes(iteration, columns)}
     if columns >= DOCUMENTS | RECEIPT.keys():

@@ -19,7 +19,7 @@ import yaml
 
 from hf_mbdc.errors import DataError
 from hf_mbdc.records import Iteration
-from hf_mbdc.revisions.card import about, costs, dmops, notices, plots, sections, series, wording
+from hf_mbdc.revisions.card import about, checks, costs, dmops, notices, plots, sections, series, wording
 from hf_mbdc.revisions.card.sections import Markdown
 from hf_mbdc.revisions.escape import block, code, code_cell, prose, visible
 
@@ -382,6 +382,7 @@ _TEXT_FILTERS: dict[str, Callable[..., str]] = {
 }
 _DATA_FILTERS: dict[str, Callable[..., Any]] = {
     "change_cells": sections.change_cells,
+    "checks": lambda iteration: [Markdown(line) for line in checks.checks(iteration, code)],
     "columns": sections.column_rows,
     "cost_rows": _cost_rows,
     "dmops": lambda lineage: [(number, name, Markdown(how)) for number, name, how in dmops.dmops(lineage, code_cell)],
@@ -394,6 +395,8 @@ _DATA_FILTERS: dict[str, Callable[..., Any]] = {
     "reasons": sections.reason_rows,
     "rejected_reasons": sections.rejected_reasons,
     "structure": sections.structure_lines,
+    "search_lines": lambda search: [Markdown(line) for line in checks.search_lines(search, code)],
+    "search_rows": checks.search_rows,
     "splits": lambda iteration: [(name, iteration.splits[name]) for name in wording.in_order(iteration.splits)],
     "step_reasons": sections.step_reasons,
     "total_rows": sections.total_rows,

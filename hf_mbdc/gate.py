@@ -1,0 +1,192 @@
+"""The gate: is a candidate better for the target than its parent, and is it the data that makes it so?
+
+Before anything is trained, candidate rows are compared with every evaluation split (a leak ends it there), and the
+budget of looks at the evaluation rows says at which level this decision is made. Then the target is trained alike on
+the parent, on the candidate and, where the candidate has more rows, on as many tokens of the parent's own rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hf_mbdc.errors import DataError
+from hf_mbdc.records import ControlEvidence, Cost, Decision, Evidence, Iteration
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+    from hf_mbdc.guidance.leak_report import LeakReport
+    from hf_mbdc.guidance.looks import Budget
+    from hf_mbdc.guidance.row_scores import RowScores
+    from hf_mbdc.measurement import Measurement
+    from hf_mbdc.progress import Update
+    from hf_mbdc.publishing.publication import Draft
+    from hf_mbdc.workbench import Workbench
+
+TOKEN_MATCHED = "token-matched"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate found of a candidate.
+
+    `record`: fields of the `Iteration`: decision, evidence, scores, leaks. `cost`: of the trainings that were done for
+    it. `scores`: of each evaluation row; None where nothing was trained.
+    """
+
+    record: dict[str, Any]
+    cost: Cost
+    scores: RowScores | None = None
+
+
+def judge(bench: Workbench, drafted: Draft, parent: Iteration, dataset: DatasetDict) -> Judgement:
+    """Decides on a candidate.
+
+    Args:
+        drafted: the candidate as it would be published.
+        parent: the record of the version it was made from.
+        dataset: the parent's rows.
+
+    Raises:
+        DataError: the evaluation rows have served all the decisions that were planned for them.
+    """
+    from hf_mbdc.guidance.decide import decide
+    from hf_mbdc.guidance.leak_report import leak_reason
+    from hf_mbdc.measurement import row_scores, weigh
+
+    plan, candidate = bench.recipe.evaluation, drafted.dataset
+    leaks = check_leaks(candidate, dataset["train"])
+    told: dict[str, Any] = {"leaks": leaks.to_dict() if leaks else {}}
+    if leaks and (reason := leak_reason(leaks)):
+        return Judgement({**told, "decision": Decision("reject", f"{reason} Nothing was trained.")}, Cost())
+    looks = looks_left(bench, drafted.iteration)
+    control = control_rows(bench, dataset["train"], candidate["train"])
+    title = f"Training the target on parent and candidate{' and control' if control else ''}"
+    with bench.stage(f"{title} (seeds: {len(plan.seeds)} each)") as update:
+        versions = {parent.version: dataset["train"], drafted.iteration.version: candidate["train"]}
+        before, after, *others = measure_versions(bench, versions, dataset[plan.split], update, control)
+    metric, rows = bench.approach.metric, dataset[plan.split]
+    evidence = weigh(before, after, rows, metric, plan, alpha=looks.next)
+    evidence = dataclasses.replace(evidence, look=looks.made + 1, looks=looks.decisions)
+    if control is not None:
+        against = weigh(others[0], after, rows, metric, plan, alpha=looks.next)
+        evidence = hold_against(evidence, TOKEN_MATCHED, len(control), against)
+    told |= {"evidence": evidence, "decision": decide(evidence), "scores": means(bench, after, dataset)}
+    paid = Cost() if _is_paid(parent, evidence) else before.cost
+    cost = sum((one.cost for one in others), paid + after.cost)
+    return Judgement(told, cost, row_scores(before, after, rows, metric, plan))
+
+
+def check_leaks(candidate: DatasetDict, parent: Dataset | None) -> LeakReport | None:
+    """Compares the train rows with every other split; None where no column holds texts or images to compare.
+
+    Args:
+        parent: the train rows before; None: all rows are new.
+    """
+    from hf_mbdc.guidance.leaks import find_leaks
+    from hf_mbdc.guidance.row_texts import image_columns, text_columns
+
+    others = {name: rows for name, rows in candidate.items() if name != "train" and len(rows)}
+    train = candidate["train"]
+    if not others or not (text_columns(train) or image_columns(train)):
+        return None
+    return find_leaks(train, others, parent=parent)
+
+
+def looks_left(bench: Workbench, drafted: Iteration) -> Budget:
+    """The budget of error that earlier decisions on the same evaluation rows left, from the repository's history.
+
+    Raises:
+        DataError: nothing is left.
+    """
+    from hf_mbdc.guidance.looks import budget
+    from hf_mbdc.publishing.history import decisions
+
+    plan = bench.recipe.evaluation
+    made = [
+        item.evidence
+        for item in decisions(bench.recipe.repo_id, bench.repository)
+        if item.evidence is not None
+        and item.evidence.split == plan.split
+        and item.splits[plan.split].since == drafted.splits[plan.split].since
+    ]
+    found = budget(made, total=1 - plan.confidence, decisions=plan.decisions)
+    if not found.left:
+        raise DataError(
+            f"These evaluation rows have made {found.made} decisions, all that were planned: what looks better now may "
+            "be luck",
+            split=plan.split,
+            key="evaluation.decisions",
+            mend="Publish a new evaluation split (hf-mbdc renew compares it with the old one), or plan for more.",
+        )
+    return found
+
+
+def control_rows(bench: Workbench, parent: Dataset, candidate: Dataset) -> Dataset | None:
+    """As many tokens of the parent's rows as a candidate with more rows has; None where it has no more rows."""
+    from hf_mbdc.guidance.controls import token_matched_control
+
+    if not bench.recipe.evaluation.control or len(candidate) <= len(parent):
+        return None
+    return token_matched_control(parent, candidate)
+
+
+def hold_against(evidence: Evidence, name: str, rows: int, against: Evidence) -> Evidence:
+    """Puts a control beside the evidence: what does not beat the control for sure, too, is not accepted.
+
+    Both must hold at the level of the decision, so that its chance of error is that of the harder one: no correction is
+    needed (an intersection–union test, Berger 1982).
+
+    Args:
+        evidence: candidate against parent.
+        name, rows: of the control.
+        against: candidate against control.
+    """
+    control = ControlEvidence(
+        name=name,
+        rows=rows,
+        score=against.parent,
+        difference=against.difference,
+        interval=against.interval,
+        p_value=against.p_value,
+        verdict=against.verdict,
+    )
+    verdict = "inconclusive" if evidence.verdict == "accept" and against.verdict != "accept" else evidence.verdict
+    return dataclasses.replace(evidence, verdict=verdict, controls=(*evidence.controls, control))
+
+
+def measure_versions(
+    bench: Workbench,
+    versions: dict[str, Dataset],
+    evaluation: Dataset,
+    update: Update,
+    control: Dataset | None = None,
+) -> list[Measurement]:
+    """The target trained on the rows of each version, and on those of a control, and scored on the same rows."""
+    from hf_mbdc.measurement import measure
+
+    return measure(
+        [*versions.values(), *([] if control is None else [control])],
+        evaluation,
+        bench.approach,
+        training=bench.training,
+        plan=bench.recipe.evaluation,
+        work_dir=bench.work_dir,
+        revisions=[f"{bench.recipe.repo_id}@{version}" for version in versions] + [None] * (control is not None),
+        max_parallel=bench.max_parallel,
+        on_progress=update,
+    )
+
+
+def means(bench: Workbench, measured: Measurement, dataset: DatasetDict) -> dict[str, float]:
+    """The mean scores of a version, in all and by slice, as its record tells them."""
+    plan = bench.recipe.evaluation
+    return measured.means(bench.approach.metric, dataset[plan.split][plan.slice_by][:] if plan.slice_by else None)
+
+
+def _is_paid(parent: Iteration, evidence: Evidence) -> bool:
+    """Whether the parent's own record has paid for its trainings: it was measured, with the same number of steps."""
+    then = parent.evidence.steps if parent.evidence else None
+    return bool(parent.scores) and then in (None, evidence.steps)

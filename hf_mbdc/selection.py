@@ -1,0 +1,113 @@
+"""The candidate of an iteration: what its steps make of the parent's rows, or the best of several alternatives.
+
+Alternatives are compared cheaply first: all of them with few training steps, the better ones with more, the last with
+as many as the gate gives. The split that chooses decides nothing else, and the gate judges the winner on its own rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_mbdc.records import Cost, Iteration, StepRecord
+from hf_mbdc.steps import earlier_rows, synthesize
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+    from hf_mbdc.guidance.halving import Halving
+    from hf_mbdc.recipe import HalvingRecipe, IterationRecipe
+    from hf_mbdc.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Rows that an iteration proposes.
+
+    `steps`: those that made them. `search`: how they were chosen (`Halving.to_dict`); empty without alternatives.
+    `search_cost`: of the trainings of the search, and of the steps of the alternatives that were not chosen.
+    """
+
+    dataset: DatasetDict
+    steps: tuple[StepRecord, ...]
+    search: dict[str, Any] = field(default_factory=dict)
+    search_cost: Cost = field(default_factory=Cost)
+
+    @property
+    def changes_rows(self) -> bool:
+        """Whether any step did something to a row."""
+        return any(step.changed or step.added or step.rejected for step in self.steps)
+
+    @property
+    def cost(self) -> Cost:
+        """Of the steps and of the search."""
+        return sum((step.cost for step in self.steps), self.search_cost)
+
+
+def propose(bench: Workbench, item: IterationRecipe, parent: Iteration, dataset: DatasetDict) -> Candidate:
+    """Runs the steps of an iteration, or of each of its alternatives, of which the best is taken.
+
+    Args:
+        parent: the record of the version to start from.
+        dataset: its rows.
+    """
+    if not item.alternatives:
+        return Candidate(*synthesize(bench, item.steps, dataset, earlier_rows(bench, item.steps, parent)))
+    made = {}
+    for one in item.alternatives:
+        bench.say(f"Alternative {one.name}:")
+        made[one.name] = Candidate(*synthesize(bench, one.steps, dataset, earlier_rows(bench, one.steps, parent)))
+    changed = {name: found for name, found in made.items() if found.changes_rows}
+    if len(changed) < 2:
+        return next(iter(changed.values()), next(iter(made.values())))
+    assert bench.recipe.halving is not None  # checked by read_recipe
+    halving, trainings = find_best(bench, {n: c.dataset["train"] for n, c in changed.items()}, dataset)
+    best = changed[halving.best]
+    others = sum((found.cost for name, found in made.items() if name != halving.best), Cost())
+    search = {"split": bench.recipe.halving.split, **halving.to_dict()}
+    return dataclasses.replace(best, search=search, search_cost=trainings + others)
+
+
+def find_best(bench: Workbench, candidates: dict[str, Dataset], parent: DatasetDict) -> tuple[Halving, Cost]:
+    """Successive halving over train splits, scored on the split that chooses; the winner, and what it cost."""
+    from hf_mbdc.guidance.halving import halve
+    from hf_mbdc.measurement import measure
+    from hf_mbdc.training.budget import steps_of
+
+    rule: HalvingRecipe = bench.recipe.halving  # type: ignore[assignment]
+    plan = dataclasses.replace(bench.recipe.evaluation, split=rule.split, final=None)
+    full = steps_of(bench.training, len(parent["train"]))
+    spent: list[Cost] = []
+    with bench.stage(f"Halving {len(candidates)} alternatives on {rule.split}") as update:
+
+        def score(names: Sequence[str], budget: int, seeds: Sequence[int]) -> list[np.ndarray]:
+            found = measure(
+                [candidates[name] for name in names],
+                parent[rule.split],
+                bench.approach,
+                training=bench.training,
+                plan=dataclasses.replace(plan, seeds=tuple(seeds)),
+                work_dir=bench.work_dir,
+                steps=budget,
+                max_parallel=bench.max_parallel,
+                on_progress=update,
+            )
+            spent.extend(one.cost for one in found)
+            return [one.scores[bench.approach.metric] for one in found]
+
+        smallest = min(rule.smallest, full)
+        best = halve(
+            list(candidates),
+            score,
+            budget=full,
+            smallest=smallest,
+            seeds=plan.seeds,
+            eta=rule.eta,
+            audit=rule.audit,
+        )
+    bench.say(str(best))
+    return best, sum(spent, Cost())
