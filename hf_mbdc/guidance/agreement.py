@@ -98,7 +98,7 @@ def krippendorff_alpha(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Agreement:
-    """Krippendorff's α: 1 for full agreement, 0 for what chance gives; any number of annotators, ratings may be missing.
+    """Krippendorff's α: 1 for full agreement, 0 for what chance gives; for any number of ratings a unit.
 
     Units with fewer than two ratings say nothing about agreement and are left out, and counted in `left_out`.
 
