@@ -1,0 +1,1 @@
+"""Words as pictures: fonts that cover them, shaping, cached glyphs, augmentation, files."""

@@ -1,0 +1,106 @@
+"""Fonts are found, and cover what they really draw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+
+from hf_mbdc.errors import DataError, RecipeError
+from hf_mbdc.rendering.fonts import Font, find_fonts, is_ignorable, rasterize
+
+
+def square(left: int, size: int) -> object:
+    pen = TTGlyphPen(None)
+    pen.moveTo((left, 0))
+    for place in ((left, size), (left + size, size), (left + size, 0)):
+        pen.lineTo(place)
+    pen.closePath()
+    return pen.glyph()
+
+
+def write_font(path: Path, characters: dict[int, str], **glyphs: object) -> Path:
+    """A font of squares: a small one is the glyph for missing characters."""
+    names = [".notdef", *glyphs]
+    builder = FontBuilder(1000, isTTF=True)
+    builder.setupGlyphOrder(names)
+    builder.setupCharacterMap(characters)
+    builder.setupGlyf({".notdef": square(100, 300), **glyphs})
+    left = {name: getattr(builder.font["glyf"][name], "xMin", 0) for name in names}
+    builder.setupHorizontalMetrics({name: (800, left[name]) for name in names})
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": "Squares", "styleName": "Regular", "fullName": "Squares"})
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(path)
+    return path
+
+
+def covers(font: Font, text: str) -> list[bool]:
+    return font.covers(np.array([ord(c) for c in text])).tolist()
+
+
+def test_the_packaged_fonts_have_every_hangul_syllable() -> None:
+    fonts = find_fonts(["packaged"])
+    assert [font.name for font in fonts] == ["Noto Sans KR", "Noto Serif KR", "DejaVu Sans", "DejaVu Serif"]
+    syllables = np.arange(0xAC00, 0xD7A4, 11)
+    for font in fonts[:2]:
+        assert font.covers(syllables).all()
+    assert covers(fonts[2], "aЩ가") == [True, True, False]
+    assert fonts[0].draws("값 1")
+    assert not fonts[0].draws("값ع")
+
+
+def test_a_mapped_character_counts_only_if_it_is_drawn_and_not_as_the_missing_one(tmp_path: Path) -> None:
+    empty = TTGlyphPen(None).glyph()
+    mapped = {ord("a"): "a", ord("b"): "blank", ord("c"): "box", ord("d"): ".notdef", ord(" "): "blank"}
+    path = write_font(tmp_path / "f.ttf", mapped, a=square(100, 500), blank=empty, box=square(100, 300))
+    font = Font(path)
+    assert covers(font, "abcd e") == [True, False, False, False, True, False]
+    assert font.draws("a\u200d")  # a joiner is never seen
+    assert not font.is_placeholder
+
+
+def test_a_font_that_maps_everything_is_not_taken(tmp_path: Path) -> None:
+    write_font(tmp_path / "last.ttf", {0x378: "a", ord("a"): "a"}, a=square(0, 500))
+    write_font(tmp_path / "sound.otf", {ord("a"): "a"}, a=square(0, 500))
+    assert [font.path.name for font in find_fonts([str(tmp_path)])] == ["sound.otf"]
+
+
+def test_sources_that_do_not_exist_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"no fonts under this name \(key 'fonts', value 'no_such_package'\)"):
+        find_fonts(["no_such_package"])
+    with pytest.raises(RecipeError, match="a list of sources"):
+        find_fonts("packaged")
+    with pytest.raises(DataError, match="No usable font was found"):
+        find_fonts([str(tmp_path)])
+    broken = tmp_path / "broken.ttf"
+    broken.write_bytes(b"no font")
+    with pytest.raises(DataError, match=r"no font that can be read.*broken\.ttf"):
+        find_fonts([str(broken)])
+
+
+def test_a_file_is_taken_once(tmp_path: Path) -> None:
+    path = write_font(tmp_path / "f.ttf", {ord("a"): "a"}, a=square(0, 500))
+    assert len(find_fonts([str(path), str(tmp_path)])) == 1
+
+
+def test_an_outline_is_drawn_where_it_is(tmp_path: Path) -> None:
+    font = Font(write_font(tmp_path / "f.ttf", {ord("a"): "a"}, a=square(200, 500)))
+    pixels, left, top = rasterize(font.at(10), font.at(10).get_nominal_glyph(ord("a")))
+    assert (pixels == 255).all()
+    assert pixels.shape == (5, 5)
+    assert (left, top) == (2, -5)
+    pixels, left, top = rasterize(font.at(10), font.at(10).get_nominal_glyph(ord("a")), quarter=1)
+    assert pixels[0].tolist() == [191, 255, 255, 255, 255, 64]
+    assert left == 2
+
+
+@pytest.mark.parametrize(
+    ("character", "expected"), [("\u200d", True), ("\ufe0f", True), ("a", False), ("\u0301", False)]
+)
+def test_ignorable_characters(character: str, expected: bool) -> None:
+    assert is_ignorable(character) is expected
