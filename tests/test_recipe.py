@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hf_mbdc.errors import RecipeError
-from hf_mbdc.recipe import Recipe, check_options, packaged_recipes, read_recipe, recipe_to_dict
+from hf_mbdc.recipe import HalvingRecipe, Recipe, check_options, packaged_recipes, read_recipe, recipe_to_dict
+from hf_mbdc.records import build
 
 MINIMAL = """
 repo_id: me/x
@@ -95,6 +96,19 @@ def test_seeds_must_be_whole_numbers(tmp_path: Path) -> None:
         ("evaluation: {confidence: 95}", r"between 0 and 1 .*evaluation\.confidence', value 95"),
         ("evaluation: {minimum_effect: .inf}", r"not finite .*evaluation\.minimum_effect"),
         ("evaluation: {split: train}", r"trained on this split .*evaluation\.split.*no step touches"),
+        ("evaluation: {decisions: 0}", r"at least one decision .*evaluation\.decisions', value 0.*such as 20"),
+        ("evaluation: {decisions: many}", r"wants a whole number .*evaluation\.decisions', value 'many'"),
+        ("evaluation: {decision: 5}", r"key 'evaluation\.decision'.* Did you mean 'decisions'\?"),
+        ("evaluation: {control: yes please}", r"wants true or false .*evaluation\.control"),
+        ("evaluation: {control: 1}", r"wants true or false .*evaluation\.control', value 1"),
+        ("evaluation: {controls: true}", r"key 'evaluation\.controls'.* Did you mean 'control'\?"),
+        ("evaluation: {final: test}", r"used in the loop .*evaluation\.final', value 'test'.*neither trains nor"),
+        ("evaluation: {final: train}", r"used in the loop .*evaluation\.final', value 'train'"),
+        ("evaluation: {final: [validation]}", r"wants text .*evaluation\.final"),
+        ("halving: {split: test}", r"does other work .*halving\.split', value 'test'.*as validation"),
+        ("halving: {smallest: 0}", r"at least 1 .*halving\.smallest', value 0"),
+        ("halving: {eta: 1}", r"at least 2 .*halving\.eta"),
+        ("halving: {smalest: 5}", r"key 'halving\.smalest'.* Did you mean 'smallest'\?"),
         ("target: {training: {seed: 7}}", r"sets this itself .*target\.training\.seed.*evaluation\.seeds"),
         ("target: {training: {objective: marginal}}", r"sets this itself .*target\.training\.objective"),
     ],
@@ -102,6 +116,43 @@ def test_seeds_must_be_whole_numbers(tmp_path: Path) -> None:
 def test_values_out_of_range_are_told_with_their_place(tmp_path: Path, part: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         read_recipe(write(tmp_path, f"{MINIMAL}{part}\n"))
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("alternatives: [{name: a, steps: [{name: s}]}]", r"nothing to choose among .*iterations\[1\]\.alternatives"),
+        (
+            "alternatives: [{name: a, steps: [{name: s}]}, {name: a, steps: [{name: s}]}]",
+            r"nothing to choose among .*a name of its own",
+        ),
+        (
+            "alternatives: [{name: a, steps: []}, {name: b, steps: [{name: s}]}]",
+            r"alternatives\[0\]\.steps', value 'a'",
+        ),
+        (
+            "steps: [{name: s}], alternatives: [{name: a, steps: [{name: s}]}]",
+            r"steps or alternatives .*each alternative",
+        ),
+        (
+            "alternatives: [{name: a, steps: [{name: s}]}, {name: b, steps: [{name: s}]}]",
+            r"how the best alternative is found .*key 'halving'.*smallest: 50",
+        ),
+    ],
+)
+def test_alternatives_are_checked(tmp_path: Path, item: str, message: str) -> None:
+    text = MINIMAL.replace("[{message: first}]", f"[{{message: first}}, {{message: second, {item}}}]")
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(write(tmp_path, text))
+
+
+def test_alternatives_come_back_from_the_record(tmp_path: Path) -> None:
+    ways = "[{name: a, steps: [{name: s, options: {n: 1}}]}, {name: b, steps: [{name: s}]}]"
+    text = MINIMAL.replace("[{message: first}]", f"[{{message: first}}, {{message: second, alternatives: {ways}}}]")
+    recipe = read_recipe(write(tmp_path, f"{text}halving: {{smallest: 9}}\n"))
+    assert recipe.read_splits == ("test", "validation")
+    assert build(Recipe, recipe_to_dict(recipe)).iterations == recipe.iterations
+    assert build(Recipe, recipe_to_dict(recipe)).halving == HalvingRecipe(smallest=9)
 
 
 def test_options_are_checked_with_their_place() -> None:

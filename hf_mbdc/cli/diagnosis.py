@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hf_mbdc.cli.options import Json, MaxParallel, RepoId, Repository, Revision, app
+from hf_mbdc.cli.options import Json, MaxParallel, RepoId, Repository, Revision, WorkDir, app
 from hf_mbdc.cli.output import print_json, print_rich
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def diagnose(
         bool, typer.Option("--publish-columns", help="Publish what was found of each training row as columns.")
     ] = False,
     epochs: Annotated[int | None, typer.Option(min=1, help="Of the training, in place of the recipe's.")] = None,
-    work_dir: Annotated[Path | None, typer.Option(help="Folder of the trainings; default: mbdc under HF_HOME.")] = None,
+    work_dir: WorkDir = None,
     max_parallel: MaxParallel = None,
     as_json: Json = False,
 ) -> None:

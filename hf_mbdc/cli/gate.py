@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hf_mbdc.cli.options import Json, MaxParallel, RepoId, Repository, Revision, app
+from hf_mbdc.cli.options import Json, MaxParallel, RepoId, Repository, Revision, WorkDir, app
 from hf_mbdc.cli.output import print_json
-
-WorkDir = Annotated[Path | None, typer.Option(help="Folder of the trainings; default: mbdc under HF_HOME.")]
 
 
 @app.command()

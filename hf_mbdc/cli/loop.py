@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hf_mbdc.cli.options import Json, MaxParallel, RepoId, Repository, Revision, app
+from hf_mbdc.cli.options import Json, MaxParallel, RepoId, Repository, Revision, WorkDir, app
 from hf_mbdc.cli.output import as_record, print_json, print_rich
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def run(
         typer.Option(envvar="HF_MBDC_REPOSITORY", help="A folder, or `hub`, in place of the recipe's (./repo)."),
     ] = None,
     repo_id: Annotated[str | None, typer.Option(help="namespace/name, in place of the recipe's.")] = None,
-    work_dir: Annotated[Path | None, typer.Option(help="Folder of the trainings; default: mbdc under HF_HOME.")] = None,
+    work_dir: WorkDir = None,
     max_parallel: MaxParallel = None,
     as_json: Json = False,
 ) -> None:
