@@ -61,6 +61,11 @@ def _of_evidence(found: Evidence, quote: Quote) -> Iterator[str]:
         )
     if found.look is not None and found.looks is not None and found.alpha is not None:
         yield f"Look {found.look} of {found.looks} at these rows, decided at a level of {found.alpha:.2g}."
+    if found.permutation_p_value is not None and found.effect_size is not None:
+        yield (
+            f"Size of the effect: {wording.number(found.effect_size, signed=True)} standard deviations of what one row "
+            f"differs by; the permutation test alone says {wording.p_value(found.permutation_p_value)}."
+        )
     yield from _slices(found, quote)
     if found.steps is not None:
         yield f"The score of every row with every seed is in {quote(SCORES)}."

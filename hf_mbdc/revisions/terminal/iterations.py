@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hf_mbdc.records import Evidence, Iteration, SliceEvidence, StepRecord
-from hf_mbdc.revisions.card import costs, notices, sections, wording
+from hf_mbdc.revisions.card import checks, costs, notices, sections, wording
 from hf_mbdc.revisions.escape import visible
 
 COLOURS = {"baseline": "cyan", "unmeasured": "dim", "accept": "green", "reject": "red", "inconclusive": "yellow"}
@@ -85,7 +85,7 @@ def show_panel(iteration: Iteration) -> RenderableType:
         parts += [Text(), _evidence(iteration, iteration.evidence)]
     elif iteration.scores:
         parts += [Text(), _mean_scores(iteration)]
-    return Group(*parts, Text(), _limits(iteration))
+    return Group(*parts, *_behind_decision(iteration), Text(), _limits(iteration))
 
 
 def run_summary(last: Iteration, history: Sequence[Iteration]) -> RenderableType:
@@ -100,6 +100,7 @@ def run_summary(last: Iteration, history: Sequence[Iteration]) -> RenderableType
         parts += [Text(), _evidence(last, last.evidence)]
     elif last.scores:
         parts += [Text(), _mean_scores(last)]
+    parts += _behind_decision(last)
     lines = [f"Cost: {costs.cost_line(last)}", *filter(None, [sections.set_aside_line(last)])]
     return Group(*parts, Text(), *map(Text, lines), Text(), log_table(history[:MOST_LOGGED]))
 
@@ -219,6 +220,16 @@ def _evidence(iteration: Iteration, found: Evidence) -> Table:
             Text(wording.interval(part.interval, digits)),
         )
     return table
+
+
+def _behind_decision(iteration: Iteration) -> Iterator[Text]:
+    """Why a candidate was refused and what would settle it, and the checks that any decision rests on."""
+    if iteration.decision.refused:
+        yield Text()
+        yield Text(visible(iteration.decision.reason, 2000))
+    lines = [*checks.checks(iteration, _quote), *checks.search_lines(iteration.search, _quote)]
+    if lines:
+        yield Text("\nChecks\n" + "\n".join(f"- {line}" for line in lines))
 
 
 def _mean_scores(iteration: Iteration) -> Table:
