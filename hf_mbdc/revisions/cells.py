@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from datasets import ClassLabel, Image, LargeList, List, Value
 
 from hf_mbdc.revisions.diff.diff import Kind
-from hf_mbdc.revisions.rows import is_list, plain
+from hf_mbdc.revisions.rows import is_list, plain, text_buffers
 
 MANY_ROWS = 16  # on average, from which on runs of rows are copied as such
 SHOWN = 200  # characters of a cell or an id
@@ -71,8 +71,8 @@ def differs(before: pa.Array, after: pa.Array) -> np.ndarray:
 def differs_at(before: pa.Array, left: np.ndarray | None, after: pa.Array, right: np.ndarray | None) -> np.ndarray:
     """`differs` of chosen rows: `before[left[i]]` and `after[right[i]]`, both ascending; None chooses all rows.
 
-    Numbers without nulls are compared by NumPy and rows are copied by runs: in a diff of rows in the same order, with
-    some that came or went in between, that is where the time goes.
+    Numbers without nulls are compared by NumPy, texts where they lie in memory, and rows of other types are copied by
+    runs: in a diff of rows in the same order, with some that came or went in between, that is where the time goes.
     """
     kind = before.type
     simple = pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind)
@@ -80,7 +80,45 @@ def differs_at(before: pa.Array, left: np.ndarray | None, after: pa.Array, right
         first, second = _chosen(before.to_numpy(), left), _chosen(after.to_numpy(), right)
         unequal = first != second
         return unequal & ~((first != first) & (second != second)) if pa.types.is_floating(kind) else unequal
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if text and kind == after.type and (left is not None or right is not None):
+        return _texts_differ(before, left, after, right)
     return differs(_taken(before, left), _taken(after, right))
+
+
+def _texts_differ(before: pa.Array, left: np.ndarray | None, after: pa.Array, right: np.ndarray | None) -> np.ndarray:
+    """Nothing is copied: rows that follow one another on both sides, with texts of the same sizes, are the same bytes
+    or are looked at one by one."""
+    (starts, _), (starts_after, _) = text_buffers(before), text_buffers(after)
+    unequal = _chosen(np.diff(starts), left) != _chosen(np.diff(starts_after), right)
+    cut = np.ones(len(unequal) + 1, bool)
+    np.logical_or(unequal[1:], unequal[:-1], out=cut[1:-1])
+    for rows in (left, right):
+        if rows is not None:
+            cut[1:-1] |= np.diff(rows) != 1
+    bounds = np.flatnonzero(cut)
+    if len(bounds) * MANY_ROWS > len(unequal):
+        return differs(_taken(before, left), _taken(after, right))
+    stretches = np.flatnonzero(~unequal[bounds[:-1]])
+    firsts, stops = bounds[stretches], bounds[stretches + 1]
+    places, places_after = (firsts if rows is None else rows[firsts] for rows in (left, right))
+    begins, begins_after = starts[places], starts_after[places_after]
+    sizes = starts[places + stops - firsts] - begins
+    data, data_after = before.buffers()[2], after.buffers()[2]
+    spans = zip(begins.tolist(), begins_after.tolist(), sizes.tolist(), strict=True)
+    for number, (begin, begin_after, size) in enumerate(spans):
+        if size and not data.slice(begin, size).equals(data_after.slice(begin_after, size)):
+            first, stop = int(firsts[number]), int(stops[number])
+            pair = before.slice(places[number], stop - first), after.slice(places_after[number], stop - first)
+            unequal[first:stop] = differs(*pair)
+    if before.null_count or after.null_count:
+        there, there_after = (_chosen(_valid(array), rows) for array, rows in ((before, left), (after, right)))
+        unequal = (unequal & there & there_after) | (there != there_after)
+    return unequal
+
+
+def _valid(array: pa.Array) -> np.ndarray:
+    return array.is_valid().to_numpy(zero_copy_only=False)
 
 
 def _chosen(values: np.ndarray, rows: np.ndarray | None) -> np.ndarray:

@@ -68,7 +68,10 @@ def _pairs(before: pa.Array, after: pa.Array, feature: Any) -> Counter[tuple[Any
     if not whole or before.type != after.type or not _countable(before.type):
         return None
     most = MOST_PAIRS if is_label(feature) else MOST_LABELS
-    before, after = (plain(array).dictionary_encode("encode") for array in (before, after))
+    before, after = plain(before), plain(after)
+    if any(len(side[: 2 * most].unique()) > most for side in (before, after)):
+        return None
+    before, after = (side.dictionary_encode("encode") for side in (before, after))
     size = len(after.dictionary)
     if max(len(before.dictionary), size) > most:
         return None

@@ -1,36 +1,30 @@
 """Which row of the new side is which of the old one, by their keys.
 
-Keys that ascend on both sides, as those of most published data do, are looked up block by block. All others meet in one
-sort of 64-bit numbers: bits of the key's hash, the side and the row, packed in one word. NumPy sorts these with vector
-instructions, and after it equal keys stand side by side; the keys themselves are compared afterwards, so that a
-collision of hashes cannot pair two rows. Of keys that one side has several times the first is paired with the first of
-the other side, the second with the second.
+Keys that do not ascend (see `ascending.py`) meet in one sort of 64-bit numbers: bits of the key's hash, the side and
+the row, packed in one word. NumPy sorts these with vector instructions, and after it equal keys stand side by side; the
+keys themselves are compared afterwards, so that a collision of hashes cannot pair two rows. Of keys that one side has
+several times the first is paired with the first of the other side, the second with the second.
 """
 
 from __future__ import annotations
 
-import bisect
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from hf_mbdc.revisions.cells import differs
-from hf_mbdc.revisions.diff.keys import Key, ascending, hash_keys, key_arrays
-from hf_mbdc.revisions.rows import text_buffers
+from hf_mbdc.revisions.diff.ascending import ascends, match_ascending
+from hf_mbdc.revisions.diff.keys import Key, hash_keys, key_arrays
+from hf_mbdc.revisions.diff.threads import in_threads
 
 if TYPE_CHECKING:
     from hf_mbdc.revisions.rows import Rows
 
-A = TypeVar("A")
-B = TypeVar("B")
-BLOCK = 1 << 15  # rows whose keys are looked up at once: what that takes stays in the fast caches
+BLOCK = 1 << 15  # rows whose keys are read at once: what that takes stays in the fast caches
 MANY = 1 << 18  # rows from which on they are matched in parts, in threads
 PART_BITS = 3  # of a hash, that tell its part
 
@@ -45,23 +39,12 @@ class Match:
     again_new: np.ndarray
 
 
-def in_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """`map` on as many threads as Arrow uses, in order, with few results waiting."""
-    threads = max(pa.cpu_count(), 1)
-    waiting = iter(items)
-    with ThreadPoolExecutor(threads) as pool:
-        running = [pool.submit(work, item) for item in islice(waiting, 2 * threads)]
-        while running:
-            done = running.pop(0).result()
-            running += [pool.submit(work, item) for item in islice(waiting, 1)]
-            yield done
-
-
 def match_rows(old: Rows, new: Rows, key: Key) -> Match:
     """Pairs the rows of both sides whose keys are equal; null equals null."""
     old, new = old.select(key), new.select(key)
     if len(key) == 1 and old.count and new.count and ascends(old) and ascends(new):
-        return _match_ascending(old, new)
+        nothing = np.empty(0, np.int64)
+        return Match(match_ascending(old, new), nothing, nothing)
     hashes = _hashes(old), _hashes(new)
     match = match_hashes(*hashes)
     blocks = in_threads(lambda start: _collisions(old, new, match, start), _starts(new))
@@ -69,104 +52,8 @@ def match_rows(old: Rows, new: Rows, key: Key) -> Match:
     return _match_again(old, new, *hashes, match, np.unique(hashes[1][wrong])) if len(wrong) else match
 
 
-def ascends(keys: Rows) -> bool:
-    """Whether the values of a single column grow strictly from row to row."""
-    # One row more than the block, so that neighbours in two blocks are compared as well.
-    head = (key_arrays(keys.span(0, min(keys.count, 100))),)
-    if not ascending(head[0][0]):
-        return False
-    spans = (keys.span(start, min(start + BLOCK + 1, keys.count)) for start in _starts(keys))
-    return all(in_threads(lambda table: ascending(key_arrays(table)[0]), spans))
-
-
 def _starts(rows: Rows) -> range:
     return range(0, rows.count, BLOCK)
-
-
-def _match_ascending(old: Rows, new: Rows) -> Match:
-    """Every block of new rows is looked up between the places in old where its first and its last key belong."""
-    partner = np.full(new.count, -1, np.int64)
-    heads = [_comparable(old.span(start, start + 1).column(0)[0]) for start in _starts(old)]
-
-    def look_up(start: int) -> None:
-        stop = min(start + BLOCK, new.count)
-        keys = key_arrays(new.span(start, stop))[0]
-        low, high = _place(old, heads, keys[0]), _place(old, heads, keys[-1], after=True)
-        found = key_arrays(old.span(low, high))[0]
-        if keys.type != found.type:
-            keys, found = keys.cast(_wider(keys, found)), found.cast(_wider(keys, found))
-        if keys.equals(found):
-            partner[start:stop] = np.arange(low, high)
-            return
-        place = _look_up(keys, found)
-        partner[start:stop] = np.where(place >= 0, place + low, -1)
-
-    for _ in in_threads(look_up, _starts(new)):
-        pass
-    nothing = np.empty(0, np.int64)
-    return Match(partner, nothing, nothing)
-
-
-def _look_up(keys: pa.Array, found: pa.Array) -> np.ndarray:
-    """Where each of some ascending keys stands among others that ascend, −1 for nowhere."""
-    numbers = _as_numbers(keys, found)
-    if numbers is None:
-        return pc.index_in(keys, value_set=found).fill_null(-1).to_numpy()
-    wanted, there = numbers
-    place = np.searchsorted(there, wanted)  # a third of the time of a hash table
-    place[place == len(there)] = 0
-    return np.where(there[place] == wanted, place, -1)
-
-
-def _as_numbers(left: pa.Array, right: pa.Array) -> tuple[np.ndarray, np.ndarray] | None:
-    """Both as numbers in the same order: whole numbers, or texts of one length that differ in their last 8 bytes only.
-
-    Of ascending texts the first and the last tell what all of them begin with.
-    """
-    if not len(left) or not len(right):
-        return None
-    if pa.types.is_integer(left.type):
-        return left.to_numpy(), right.to_numpy()
-    sides = [text_buffers(array) for array in (left, right)]
-    size = int(sides[0][0][1] - sides[0][0][0])
-    if size < 8 or any((np.diff(starts) != size).any() for starts, _ in sides):
-        return None
-    heads = {data[at : at + size - 8].tobytes() for starts, data in sides for at in (starts[0], starts[-2])}
-    if len(heads) > 1:
-        return None
-    first, second = (
-        np.ndarray(len(starts) - 1, ">u8", data, int(starts[0]) + size - 8, (size,)).astype(np.uint64)
-        for starts, data in sides
-    )
-    return first, second
-
-
-def _wider(left: pa.Array, right: pa.Array) -> pa.DataType:
-    if pa.types.is_integer(left.type):
-        return pa.uint64() if pa.uint64() in (left.type, right.type) else pa.int64()
-    return pa.large_string()
-
-
-def _place(keys: Rows, heads: Sequence[Any], value: pa.Scalar, *, after: bool = False) -> int:
-    """How many of the ascending keys are below a value, with `after` also those equal to it.
-
-    Args:
-        heads: the first key of every block.
-    """
-    block = bisect.bisect_right(heads, _comparable(value)) - 1
-    if block < 0:
-        return 0
-    start = block * BLOCK
-    found = key_arrays(keys.span(start, min(start + BLOCK, keys.count)))[0]
-    below = pc.less_equal if after else pc.less
-    return start + int(pc.sum(below(found, value.cast(found.type, safe=False))).as_py() or 0)
-
-
-def _comparable(value: pa.Scalar) -> Any:
-    if isinstance(value, pa.DictionaryScalar):
-        value = value.value
-    # Arrow orders texts by their bytes, and a file may hold texts that are no valid UTF-8.
-    return value.as_py() if pa.types.is_integer(value.type) else bytes(value.cast(pa.large_binary()).as_py())
 
 
 def _hashes(keys: Rows) -> np.ndarray:

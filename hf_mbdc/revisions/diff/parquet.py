@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from hf_mbdc.revisions.diff.keys import Key
 from hf_mbdc.revisions.diff.kinds import Tally
-from hf_mbdc.revisions.diff.match import Match, in_threads
+from hf_mbdc.revisions.diff.match import Match
 from hf_mbdc.revisions.diff.parquet_rows import ParquetRows
 from hf_mbdc.revisions.diff.rows import RowChanges, Work, compare_rows, compare_work
+from hf_mbdc.revisions.diff.threads import in_threads
 from hf_mbdc.revisions.rows import Rows
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from datasets import Features
 
 from hf_mbdc.errors import DataError
-from hf_mbdc.revisions.diff.match import in_threads
+from hf_mbdc.revisions.diff.threads import in_threads
 from hf_mbdc.revisions.rows import Rows
 
 DIGEST = 16  # bytes of a chunk's hash

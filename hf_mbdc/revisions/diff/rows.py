@@ -13,11 +13,13 @@ import pyarrow as pa
 from hf_mbdc.revisions.cells import differs_at
 from hf_mbdc.revisions.diff.keys import Key, as_ids, key_arrays
 from hf_mbdc.revisions.diff.kinds import Tally, tally
-from hf_mbdc.revisions.diff.match import Match, in_threads, match_rows
+from hf_mbdc.revisions.diff.match import Match, match_rows
 from hf_mbdc.revisions.diff.parquet_rows import Side
+from hf_mbdc.revisions.diff.threads import in_threads
 from hf_mbdc.revisions.rows import Rows, contiguous, embed, holds_files
 
-BLOCK = 1 << 16  # rows compared at once; fewer cost more in calls, more leave the caches (measured from 2^13 to 2^17)
+BLOCK = 1 << 16  # rows gathered and compared at once; fewer cost more in calls, more leave the caches (measured)
+RUN = 1 << 18  # the same where rows are in order, so that little is copied (measured from 2^15 to 2^18)
 SAMPLE = 100_000  # rows that tell whether both sides are in the same order
 SCATTER = 64  # rows of each record batch, on average, when a block of rows is gathered from all over the other side
 
@@ -48,15 +50,22 @@ class RowChanges:
     def removed(self) -> np.ndarray:
         if len(self.added) == self.new.count - self.old.count:  # no old row has two partners: all have one
             return np.empty(0, np.int64)
-        left = np.full(self.old.count, True)
-        left[self.partner[self.partner >= 0]] = False
-        return np.flatnonzero(left)
+        left = np.full(self.old.count + 1, True)  # of one row more, the partner −1
+        for start in range(0, self.new.count, BLOCK):  # which needs no copies of the whole
+            left[self.partner[start : start + BLOCK]] = False
+        return np.flatnonzero(left[:-1])
 
     @property
     def reordered(self) -> bool:
         """Whether the rows that both sides have stand in another order."""
-        both = self.partner[self.partner >= 0] if len(self.added) else self.partner
-        return bool((both[1:] < both[:-1]).any())
+        last = -1
+        for start in range(0, self.new.count, BLOCK):
+            block = self.partner[start : start + BLOCK]
+            both = block[block >= 0]
+            if len(both) and (both[0] < last or (both[1:] < both[:-1]).any()):
+                return True
+            last = both[-1] if len(both) else last
+        return False
 
     def ids(self, rows: np.ndarray, *, old: bool = False) -> pa.Array:
         """The keys of some rows as text."""
@@ -77,7 +86,7 @@ def compare_rows(old: Rows, new: Rows, key: Key) -> RowChanges:
     """Matches the rows of two sides by their keys and compares the columns that both have."""
     match = match_rows(old, new, key)
     names = [name for name in new.features if name in old.features and (name not in key or len(match.again_new))]
-    step = min(BLOCK if _in_order(match.partner) else SCATTER * len(old.batches), old.block_rows, new.block_rows)
+    step = min(RUN if _in_order(match.partner) else SCATTER * len(old.batches), old.block_rows, new.block_rows)
     step = max(step, min(BLOCK, old.block_rows, new.block_rows))
     work = ((start, min(start + step, new.count), names) for start in range(0, new.count, step))
     return compare_work(old, new, key, match, work)
@@ -97,9 +106,11 @@ def compare_work(old: Side, new: Side, key: Key, match: Match, work: Iterable[Wo
         for name, part in tallies.items():
             found.setdefault(name, Tally()).add(part)
     tallies = {name: found[name] for name in new.features if name in found}
-    parts = [rows for part in tallies.values() for rows in part.rows]
-    changed = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
-    return RowChanges(old, new, key, match, changed, tallies)
+    changed = np.zeros(new.count, bool)
+    for part in tallies.values():
+        for rows in part.rows:
+            changed[rows] = True
+    return RowChanges(old, new, key, match, np.flatnonzero(changed), tallies)
 
 
 def _compare(

@@ -14,8 +14,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from hf_mbdc.revisions.diff.match import in_threads
 from hf_mbdc.revisions.diff.parquet_rows import DIGEST, ParquetRows
+from hf_mbdc.revisions.diff.threads import in_threads
 from hf_mbdc.revisions.disk import sha256
 
 MOST_CHUNKS = 10_000  # of a revision, beyond which none is listed: a manifest is read whole, and of every version

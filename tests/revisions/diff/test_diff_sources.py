@@ -140,6 +140,7 @@ def edited(rows: Dataset) -> Dataset:
 def test_blocks_of_ascending_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diff_match, "BLOCK", 16)
     monkeypatch.setattr(diff_rows, "BLOCK", 16)
+    monkeypatch.setattr(diff_rows, "RUN", 16)
     monkeypatch.setattr(diff_match, "match_hashes", None)  # ascending keys do not need it
     old = some(200)
     split = diff(old, concatenate_datasets([edited(old), some(3, id=["3", "4", "5"])])).splits["train"]
