@@ -1,6 +1,6 @@
 """How long does a keyed diff take, beside reading the bytes once and beside duckdb, polars and datacompy?
 
-    python scripts/bench_revisions.py diff --rows 10000000 --rounds 3
+    python scripts/bench_diff.py --rows 10000000 --rounds 3 ["in order" | shuffled | "label only" | "label published"]
 
 Rows have a text key (`row-000000042`), a text of 60 to 180 characters, a label and a score. The new side lacks 0.5 % of
 them, has 0.5 % more at its end, and in 1 % another text, in 1 % another label. Four cases:
@@ -14,11 +14,13 @@ What a peer does is the least that answers the same question: match by key, and 
 rows. Every engine runs in a process of its own, and its data, which stand in an Arrow file, are in memory before the
 clock starts (the rows of polars, duckdb and datacompy in their own form). Rounds are interleaved; printed are medians.
 `CPU s` is the processor time of all threads, which other work on the machine disturbs least; `extra GB` is the peak of
-the process's resident memory above what it had when the clock started.
+the process's resident memory above what it had when the clock started. Peers that are not installed are skipped, and
+the output says so; to have them: pip install duckdb polars datacompy.
 """
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import importlib
 import importlib.util
@@ -311,5 +313,18 @@ def _print(
     print(f"  every engine found the same: {', '.join(f'{n:,} {what}' for what, n in expected.items())}")
 
 
+def main() -> None:
+    """Measures one engine, where the first word is its name; otherwise compares them all."""
+    if sys.argv[1:2] and sys.argv[1] in ENGINES:
+        print(json.dumps(measure_here(sys.argv[1], Path(sys.argv[2]))))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", choices=[[], *CASES], help="default: all")
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    bench(chosen.rows, chosen.rounds, chosen.cases or list(CASES))
+
+
 if __name__ == "__main__":
-    print(json.dumps(measure_here(sys.argv[1], Path(sys.argv[2]))))
+    main()

@@ -1,25 +1,32 @@
-"""Prints the figures of the revisions: how long a diff takes, beside its floor and its peers.
+"""Prints the figures of the revisions, each beside its bar: diff, layout, faults and incremental runs, one by one.
 
-    python scripts/bench_revisions.py --rows 10000000 --rounds 3 [in\\ order | shuffled | label\\ only | label\\ published]
+    python scripts/bench_revisions.py                          # all parts as they are by default: an hour on two cores
+    python scripts/bench_revisions.py diff --rows 1000000      # one part, with the options of scripts/bench_diff.py
 
-See scripts/bench_diff.py for what is measured. Peers that are not installed are skipped, and the output says so; to
-have them: pip install duckdb polars datacompy.
+Every part is a script of its own, which says what it measures: bench_diff.py, bench_layout.py, bench_faults.py,
+bench_incremental.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
+from pathlib import Path
 
-from bench_diff import CASES, bench
+PARTS = ("diff", "layout", "faults", "incremental")
 
 
 def main() -> None:
+    """Runs the parts; ends with an error when one does."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", choices=[[], *CASES], help="default: all")
-    parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    chosen = parser.parse_args()
-    bench(chosen.rows, chosen.rounds, chosen.cases or list(CASES))
+    parser.add_argument("part", nargs="?", choices=PARTS, help="default: all")
+    chosen, options = parser.parse_known_args()
+    if options and not chosen.part:
+        parser.error("options belong to a part: name it first")
+    for part in (chosen.part,) if chosen.part else PARTS:
+        script = Path(__file__).with_name(f"bench_{part}.py")
+        subprocess.run([sys.executable, str(script), *options], check=True)
 
 
 if __name__ == "__main__":
