@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -68,8 +71,22 @@ def differs(before: pa.Array, after: pa.Array) -> np.ndarray:
     return result | unequal.fill_null(False).to_numpy(zero_copy_only=False)
 
 
-def differs_at(before: pa.Array, left: np.ndarray | None, after: pa.Array, right: np.ndarray | None) -> np.ndarray:
-    """`differs` of chosen rows: `before[left[i]]` and `after[right[i]]`, both ascending; None chooses all rows.
+@dataclass(frozen=True)
+class Pairs:
+    """Rows of two columns that belong together: `before[left[i]]` and `after[right[i]]`, both ascending; None: all."""
+
+    left: np.ndarray | None
+    right: np.ndarray | None
+
+    @cached_property
+    def breaks(self) -> np.ndarray | bool:
+        """For each pair but the first whether a row came or went before it; False: before none."""
+        found = [np.diff(rows) != 1 for rows in (self.left, self.right) if rows is not None]
+        return np.logical_or(*found) if len(found) == 2 else found[0] if found else False
+
+
+def differs_at(before: pa.Array, after: pa.Array, pairs: Pairs) -> np.ndarray:
+    """`differs` of pairs of rows.
 
     Numbers without nulls are compared by NumPy, texts where they lie in memory, and rows of other types are copied by
     runs: in a diff of rows in the same order, with some that came or went in between, that is where the time goes.
@@ -77,25 +94,30 @@ def differs_at(before: pa.Array, left: np.ndarray | None, after: pa.Array, right
     kind = before.type
     simple = pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind)
     if simple and kind == after.type and not before.null_count and not after.null_count:
-        first, second = _chosen(before.to_numpy(), left), _chosen(after.to_numpy(), right)
-        unequal = first != second
-        return unequal & ~((first != first) & (second != second)) if pa.types.is_floating(kind) else unequal
+        return _numbers_differ(_chosen(before.to_numpy(), pairs.left), _chosen(after.to_numpy(), pairs.right))
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    if text and kind == after.type and (left is not None or right is not None):
-        return _texts_differ(before, left, after, right)
-    return differs(_taken(before, left), _taken(after, right))
+    if text and kind == after.type and not (pairs.left is None and pairs.right is None):
+        return _texts_differ(before, after, pairs)
+    return differs(_taken(before, pairs.left), _taken(after, pairs.right))
 
 
-def _texts_differ(before: pa.Array, left: np.ndarray | None, after: pa.Array, right: np.ndarray | None) -> np.ndarray:
+def _numbers_differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    unequal = first != second
+    if first.dtype.kind == "f":
+        hits = np.flatnonzero(unequal)
+        unequal[hits] = ~(np.isnan(first[hits]) & np.isnan(second[hits]))
+    return unequal
+
+
+def _texts_differ(before: pa.Array, after: pa.Array, pairs: Pairs) -> np.ndarray:
     """Nothing is copied: rows that follow one another on both sides, with texts of the same sizes, are the same bytes
     or are looked at one by one."""
+    left, right = pairs.left, pairs.right
     (starts, _), (starts_after, _) = text_buffers(before), text_buffers(after)
     unequal = _chosen(np.diff(starts), left) != _chosen(np.diff(starts_after), right)
     cut = np.ones(len(unequal) + 1, bool)
     np.logical_or(unequal[1:], unequal[:-1], out=cut[1:-1])
-    for rows in (left, right):
-        if rows is not None:
-            cut[1:-1] |= np.diff(rows) != 1
+    cut[1:-1] |= pairs.breaks
     bounds = np.flatnonzero(cut)
     if len(bounds) * MANY_ROWS > len(unequal):
         return differs(_taken(before, left), _taken(after, right))
@@ -104,17 +126,24 @@ def _texts_differ(before: pa.Array, left: np.ndarray | None, after: pa.Array, ri
     places, places_after = (firsts if rows is None else rows[firsts] for rows in (left, right))
     begins, begins_after = starts[places], starts_after[places_after]
     sizes = starts[places + stops - firsts] - begins
-    data, data_after = before.buffers()[2], after.buffers()[2]
     spans = zip(begins.tolist(), begins_after.tolist(), sizes.tolist(), strict=True)
-    for number, (begin, begin_after, size) in enumerate(spans):
-        if size and not data.slice(begin, size).equals(data_after.slice(begin_after, size)):
-            first, stop = int(firsts[number]), int(stops[number])
-            pair = before.slice(places[number], stop - first), after.slice(places_after[number], stop - first)
-            unequal[first:stop] = differs(*pair)
+    for number in _unequal_spans(before.buffers()[2], after.buffers()[2], spans):
+        rows = int(stops[number] - firsts[number])
+        pair = before.slice(places[number], rows), after.slice(places_after[number], rows)
+        unequal[firsts[number] : stops[number]] = differs(*pair)
     if before.null_count or after.null_count:
-        there, there_after = (_chosen(_valid(array), rows) for array, rows in ((before, left), (after, right)))
+        there, there_after = _chosen(_valid(before), left), _chosen(_valid(after), right)
         unequal = (unequal & there & there_after) | (there != there_after)
     return unequal
+
+
+def _unequal_spans(before: pa.Buffer, after: pa.Buffer, spans: Iterable[tuple[int, int, int]]) -> list[int]:
+    """The numbers of those spans (begin before, begin after, size) whose bytes differ."""
+    return [
+        number
+        for number, (begin, begin_after, size) in enumerate(spans)
+        if size and not before.slice(begin, size).equals(after.slice(begin_after, size))
+    ]
 
 
 def _valid(array: pa.Array) -> np.ndarray:

@@ -31,9 +31,9 @@ def test_texts_of_chosen_rows(column: list[tuple[Any, int]], kind: pa.DataType, 
     expected = [a != b for a, b in zip(chosen(before, kept), after, strict=True)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cells, "MANY_ROWS", 1 / runs)
-        assert cells.differs_at(sides[0], kept, sides[1], None).tolist() == expected
-        assert cells.differs_at(sides[1], None, sides[0], kept).tolist() == expected
-        assert cells.differs_at(sides[0], kept, sides[0], kept).tolist() == [False] * len(kept)
+        assert cells.differs_at(*sides, cells.Pairs(kept, None)).tolist() == expected
+        assert cells.differs_at(sides[1], sides[0], cells.Pairs(None, kept)).tolist() == expected
+        assert cells.differs_at(sides[0], sides[0], cells.Pairs(kept, kept)).tolist() == [False] * len(kept)
 
 
 def test_what_lies_under_a_null_is_not_compared() -> None:
@@ -45,4 +45,4 @@ def test_what_lies_under_a_null_is_not_compared() -> None:
     for runs in (1e-9, 1e9):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cells, "MANY_ROWS", runs)
-            assert cells.differs_at(left, rows, right, None).tolist() == [False, False, True]
+            assert cells.differs_at(left, right, cells.Pairs(rows, None)).tolist() == [False, False, True]

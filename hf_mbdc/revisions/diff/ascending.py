@@ -21,7 +21,7 @@ from hf_mbdc.revisions.rows import text_buffers
 if TYPE_CHECKING:
     from hf_mbdc.revisions.rows import Rows
 
-BLOCK = 1 << 15  # rows whose keys are looked up at once: what that takes stays in the fast caches
+BLOCK = 1 << 16  # rows whose keys are looked up at once: what that takes stays in the fast caches
 STRIDE = 64  # of that many keys one is searched for, and the others are guessed from it
 WORD = 8  # bytes
 

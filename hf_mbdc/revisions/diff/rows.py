@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from hf_mbdc.revisions.cells import differs_at
+from hf_mbdc.revisions.cells import Pairs, differs_at
 from hf_mbdc.revisions.diff.keys import Key, as_ids, key_arrays
 from hf_mbdc.revisions.diff.kinds import Tally, tally
 from hf_mbdc.revisions.diff.match import Match, match_rows
@@ -50,22 +50,34 @@ class RowChanges:
     def removed(self) -> np.ndarray:
         if len(self.added) == self.new.count - self.old.count:  # no old row has two partners: all have one
             return np.empty(0, np.int64)
-        left = np.full(self.old.count + 1, True)  # of one row more, the partner −1
-        for start in range(0, self.new.count, BLOCK):  # which needs no copies of the whole
-            left[self.partner[start : start + BLOCK]] = False
+        if self._gaps is not None:
+            firsts, sizes = self._gaps
+            return np.arange(sizes.sum()) + np.repeat(firsts - np.cumsum(sizes) + sizes, sizes)
+        left = np.full(self.old.count + 1, True)  # of one row more, for the partner −1
+        left[self.partner] = False
         return np.flatnonzero(left[:-1])
 
     @property
     def reordered(self) -> bool:
         """Whether the rows that both sides have stand in another order."""
-        last = -1
-        for start in range(0, self.new.count, BLOCK):
+        return self._gaps is None
+
+    @cached_property
+    def _gaps(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Runs of old rows that have no partner: first rows and sizes. None where partners do not ascend."""
+        last, firsts, sizes = -1, [], []
+        for start in range(0, self.new.count, BLOCK):  # which needs no copies of the whole
             block = self.partner[start : start + BLOCK]
             both = block[block >= 0]
-            if len(both) and (both[0] < last or (both[1:] < both[:-1]).any()):
-                return True
-            last = both[-1] if len(both) else last
-        return False
+            steps = np.diff(both, prepend=last)
+            if (steps < 1).any():
+                return None
+            wide = np.flatnonzero(steps > 1)
+            sizes.append(steps[wide] - 1)
+            firsts.append(both[wide] - sizes[-1])
+            last = int(both[-1]) if len(both) else last
+        ends = np.array([last + 1]), np.array([self.old.count - last - 1])
+        return np.concatenate([*firsts, ends[0]]), np.concatenate([*sizes, ends[1]])
 
     def ids(self, rows: np.ndarray, *, old: bool = False) -> pa.Array:
         """The keys of some rows as text."""
@@ -134,12 +146,12 @@ def _compare(
     else:
         before = old.read(chosen, names)
     after = new.span(start, stop, names)
-    found = {}
+    found, pairs = {}, Pairs(left, right)
     for name in names:
         cells, cells_after = _column(before, old, name), _column(after, new, name)
         if left is None and right is None and _same_memory(cells, cells_after):
             continue
-        unequal = differs_at(cells, left, cells_after, right)
+        unequal = differs_at(cells, cells_after, pairs)
         hits = np.flatnonzero(unequal & there if len(unequal) == len(there) else unequal)
         if len(hits):
             places, places_after = (hits if rows is None else rows[hits] for rows in (left, right))
