@@ -13,12 +13,12 @@ from typing import Annotated
 
 import typer
 
-from hf_mbdc.cli import diagnosis, gate, history, ledger, loop, publishing, review
+from hf_mbdc.cli import attribution, diagnosis, gate, history, ledger, loop, publishing, review
 from hf_mbdc.cli.options import app
 from hf_mbdc.cli.output import print_error
 from hf_mbdc.errors import MbdcError
 
-__all__ = ["app", "diagnosis", "gate", "history", "ledger", "loop", "main", "publishing", "review"]
+__all__ = ["app", "attribution", "diagnosis", "gate", "history", "ledger", "loop", "main", "publishing", "review"]
 
 
 def _print_version(wanted: bool) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.guidance.compare import Comparison, compare
 from hf_mbdc.guidance.slices import sure_gains, sure_losses
+from hf_mbdc.records import SliceEvidence
 
 Method = Literal["add_one_in", "leave_one_out"]
 Subset = frozenset[str]
@@ -92,10 +93,11 @@ class Attribution:
         for effect in self.effects:
             whole = effect.comparison
             head = {"source": effect.source, "method": effect.method}
-            parts = [(None, whole, whole.verdict), *((part.name, part, None) for part in whole.slices)]
-            for name, part, verdict in parts:
+            parts: list[tuple[str | None, Comparison | SliceEvidence]] = [(None, whole)]
+            for name, part in [*parts, *((part.name, part) for part in whole.slices)]:
                 low, high = part.interval
                 figures = {"without": part.parent, "with": part.candidate, "difference": part.difference}
+                verdict = whole.verdict if name is None else None
                 tested = {"low": low, "high": high, "p_value": part.p_value, "verdict": verdict}
                 rows.append({**head, "slice": name, "rows": part.rows, **figures, **tested})
         return rows
