@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hf_mbdc.approaches import annotate, annotate_with_rejected, fit
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
     from hf_mbdc.errors import MbdcError
+    from hf_mbdc.experiments.attribute import attribute
     from hf_mbdc.guidance.compare import compare
     from hf_mbdc.iteration import run
     from hf_mbdc.loaders import load_dataset, load_with_rejected
@@ -44,6 +45,7 @@ __all__ = [
     "annotate",
     "annotate_with_rejected",
     "apply_decisions",
+    "attribute",
     "blame",
     "compact",
     "compare",
@@ -76,6 +78,7 @@ _MODULE_OF = {
     "annotate": "approaches",
     "annotate_with_rejected": "approaches",
     "apply_decisions": "review.decisions",
+    "attribute": "experiments.attribute",
     "blame": "publishing.lineage",
     "compact": "publishing.compaction",
     "compare": "guidance.compare",
