@@ -7,10 +7,11 @@ Each document is predicted by targets that saw neither it, nor its text, nor (wi
 
     first, last, random   the target trained on that occurrence of each answer
     marginal              trained over all occurrences (marginal likelihood, Min et al. 2019)
-    marginal × K          the same with the whole budget of `relabelled`, its out-of-fold trainings included
+    marginal × budget     the same with the whole budget of `relabelled`, its out-of-fold trainings included
     hard-EM               marginal for half of the steps, then the occurrence that it finds most likely
     relabelled            what `hf-mbdc run receipts` does: labels moved out of fold inside the train part, then trained
-                          (labels are made once, with seed 0: intervals over seeds leave the noise of that step out)
+                          (labels are made once, with seed 0: intervals over seeds leave the noise of that step out).
+                          The folds inside are those of the documents, so that one training serves two train parts
     rule on TOTAL lines   no training: the largest amount of the lines that say TOTAL (for `total` only; written with
                           these receipts in view)
 
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import os
 import re
 import sys
@@ -35,9 +37,11 @@ import numpy as np
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from hf_mbdc.training.config import TrainingConfig
     from hf_mbdc.training.launch import TrainingJob
 
-RULE = "rule on TOTAL lines"
+RULE, RELABELLED, WHOLE_BUDGET = "rule on TOTAL lines", "relabelled", "marginal × budget"
+METHODS = ("first", "last", "random", "marginal", WHOLE_BUDGET, "hard-EM", RELABELLED)
 KEYS = ("company", "date", "address", "total")
 AMOUNT = re.compile(r"(?:\$|RM)?(\d[\d,]*\.\d\d)(?!\d)")
 TOTAL = re.compile(r"TOTAL|ROUNDED|NETT")
@@ -49,7 +53,7 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--data-dir", required=True, help="folder with box/, key/ and img/ of SROIE")
     parser.add_argument("--split-by", choices=("document", "vendor"), default="document")
     parser.add_argument("--folds", type=int, default=5, help="parts of the documents, each predicted once")
-    parser.add_argument("--inner-folds", type=int, default=4, help="parts of a train side, as in the recipe")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="rows of the table")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int, default=24, help="passes over the rows, as in the recipe")
     parser.add_argument("--max-parallel", type=int, help="trainings side by side (default: the cores)")
@@ -78,41 +82,68 @@ def total_by_rule(row: dict[str, Any]) -> str:
 
 def make_jobs(rows: Dataset, fold: np.ndarray, flags: argparse.Namespace) -> dict[tuple[str, int, int], TrainingJob]:
     """(method, fold, seed) → training; those of `relabelled` need the relabelled rows, which are made here first."""
-    from hf_mbdc.approaches import annotate
-    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
-    from hf_mbdc.synthesis.relabel_occurrences import RelabelOptions, relabel_occurrences
     from hf_mbdc.training.config import TrainingConfig
     from hf_mbdc.training.launch import TrainingJob
 
     config = TrainingConfig(epochs=flags.epochs)
-    labels = {
-        "first": rows,
-        "last": annotate(rows, ExtractiveQA("last")),
-        "random": annotate(rows, ExtractiveQA("random")),
-    }
-    objectives = {"marginal": {"objective": "marginal"}, "hard-EM": {"objective": "hard_em"}}
-    whole_budget = {"objective": "marginal", "epochs": flags.epochs * flags.inner_folds}
-    settings: dict[str, dict[str, Any]] = {**objectives, f"marginal × {flags.inner_folds}": whole_budget}
+    moved = relabel(rows, fold, config, flags) if RELABELLED in flags.methods else {}
     jobs: dict[tuple[str, int, int], TrainingJob] = {}
-    for k in range(flags.folds):
-        train, test = np.flatnonzero(fold != k), {"test": rows.select(np.flatnonzero(fold == k))}
-        moved = relabel_occurrences(
-            rows.select(train),
-            ExtractiveQA(),
-            config=config,
-            options=RelabelOptions(folds=flags.inner_folds),
-            work_dir=flags.work_dir,
-            max_parallel=flags.max_parallel,
-        )
-        tell(f"fold {k}: {moved.record.changed} of {len(train)} rows relabelled")
-        for seed in flags.seeds:
-            for name, labelled in labels.items():
-                jobs[name, k, seed] = TrainingJob(labelled.select(train), test, dataclasses.replace(config, seed=seed))
-            for name, other in settings.items():
-                changed = dataclasses.replace(config, seed=seed, **other)
-                jobs[name, k, seed] = TrainingJob(rows.select(train), test, changed)
-            jobs["relabelled", k, seed] = TrainingJob(moved.rows, test, dataclasses.replace(config, seed=seed))
+    for method in flags.methods:
+        whole, settings = training_of(method, rows, flags)
+        for k, seed in itertools.product(range(flags.folds), flags.seeds):
+            train = moved[k] if method == RELABELLED else whole.select(np.flatnonzero(fold != k))
+            test = {"test": rows.select(np.flatnonzero(fold == k))}
+            jobs[method, k, seed] = TrainingJob(train, test, dataclasses.replace(config, seed=seed, **settings))
     return jobs
+
+
+def training_of(method: str, rows: Dataset, flags: argparse.Namespace) -> tuple[Dataset, dict[str, Any]]:
+    """The rows as a method labels them (as they are for `relabelled`), and its settings of the training."""
+    from hf_mbdc.approaches import annotate
+    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+
+    if method == "last" or method == "random":
+        return annotate(rows, ExtractiveQA(method)), {}
+    settings: dict[str, dict[str, Any]] = {
+        "marginal": {"objective": "marginal"},
+        "hard-EM": {"objective": "hard_em"},
+        WHOLE_BUDGET: {"objective": "marginal", "epochs": flags.epochs * (flags.folds - 1)},
+    }
+    return rows, settings.get(method, {})
+
+
+def relabel(rows: Dataset, fold: np.ndarray, config: TrainingConfig, flags: argparse.Namespace) -> dict[int, Dataset]:
+    """Fold → the rows of the other folds, relabelled by `relabel_occurrences`, whose folds they are.
+
+    A model that saw neither the documents of fold j nor those of fold k labels j where k is tested, and k where j is.
+    """
+    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.synthesis.out_of_fold import HELD_OUT
+    from hf_mbdc.synthesis.relabel_occurrences import RelabelOptions, apply_scores
+    from hf_mbdc.training.launch import TrainingJob, launch
+
+    options = RelabelOptions()
+    settings = dataclasses.replace(config, objective=options.objective, seed=options.seed)
+    parts = {k: rows.select(np.flatnonzero(fold == k)) for k in range(flags.folds)}
+    pairs = list(itertools.combinations(parts, 2))
+    jobs = [
+        TrainingJob(rows.select(np.flatnonzero(~np.isin(fold, pair))), {f"fold-{k}": parts[k] for k in pair}, settings)
+        for pair in pairs
+    ]
+    done = launch(jobs, work_dir=flags.work_dir, max_parallel=flags.max_parallel, on_progress=show)
+    moved = {}
+    for k in parts:
+        train = np.flatnonzero(fold != k)
+        results = {
+            j: dataclasses.replace(result, predictions={HELD_OUT: result.predictions[f"fold-{j}"]})
+            for pair, result in zip(pairs, done, strict=True)
+            if k in pair
+            for j in set(pair) - {k}
+        }
+        step = apply_scores(rows.select(train), ExtractiveQA(), fold[train], results)
+        tell(f"fold {k}: {step.record.changed} of {len(train)} rows relabelled")
+        moved[k] = step.rows
+    return moved
 
 
 def predict(rows: Dataset, fold: np.ndarray, flags: argparse.Namespace) -> dict[str, list[list[str]]]:
@@ -169,11 +200,11 @@ def print_differences(rows: Dataset, strict: dict[str, np.ndarray]) -> None:
     )
     keys, documents = np.array(rows["key"][:]), np.array(rows["document_id"][:])
     for method, scores in strict.items():
-        if method == "relabelled":
+        if method == RELABELLED:
             continue
         cells = []
         for part in (keys == "total", np.ones(len(keys), dtype=bool)):
-            found = compare(scores[:, part], strict["relabelled"][:, part], clusters=documents[part].tolist())
+            found = compare(scores[:, part], strict[RELABELLED][:, part], clusters=documents[part].tolist())
             low, high = found.interval
             cells.append(f"{found.difference:+.3f} [{low:+.3f}, {high:+.3f}]")
         if method == RULE:
@@ -212,7 +243,8 @@ def main() -> None:
     started = time.perf_counter()
     answers = predict(rows, fold, flags)
     strict = print_scores(rows, answers)
-    print_differences(rows, strict)
+    if RELABELLED in strict:
+        print_differences(rows, strict)
     tell(f"done in {(time.perf_counter() - started) / 60:.1f} minutes")
 
 

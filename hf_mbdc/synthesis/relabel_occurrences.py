@@ -1,13 +1,15 @@
 """Choose among the occurrences of an answer with the target model's own scores, out of fold.
 
 An answer such as `9.00` may stand in a document several times, and its offsets say which one the target learns to
-read. The target is trained over *all* occurrences of the answers of other documents (marginal likelihood first, then
-its own best-scoring one: hard-EM, Min et al. 2019, https://arxiv.org/abs/1909.04849), scores the occurrences of the
-documents that were held out, and the most likely one becomes the label, if it matches the answer as well as any.
-Further rounds train on the labels of the round before, until no label changes.
+read. The target is trained over *all* occurrences of the answers of other documents (marginal likelihood, or hard-EM:
+Min et al. 2019, https://arxiv.org/abs/1909.04849), scores the occurrences of the documents that were held out, and the
+most likely one becomes the label, if it matches the answer as well as any. Further rounds train on the labels of the
+round before, until no label changes.
 
-Where this deviates from the paper: there the model is trained on its choice and is the end product; here it labels only
-documents that it was not trained on (K-fold over documents), and the labels are the product, published for any model.
+Where this deviates from the paper: there the model is trained on its choice and is the end product, for which hard-EM
+is best; here it labels only documents that it was not trained on (K-fold over documents), and the labels are the
+product, published for any model. Labels of several models go into one training, so that each should say what the data
+says, not what this model made of its own first choices: marginal likelihood is the default.
 
 An iteration that changes few rows need not train again: see `hf_mbdc.synthesis.reuse`.
 """
@@ -52,7 +54,7 @@ class RelabelOptions:
     """Options of the step in a recipe.
 
     `folds`: parts that the documents are cut into; each part is scored by a target trained on the others.
-    `objective`: `hard_em` or `marginal`, of the first round; later ones train on the labels of the round before.
+    `objective`: `marginal` or `hard_em`, of the first round; later ones train on the labels of the round before.
     `seed`: of the fold assignment and of the trainings. `rounds`: at most so many; fewer when no label changes.
     `retrain_above`: the models of an earlier iteration are used again, and score only rows that changed, up to this
     share of training rows that changed since; 0: trained anew at any change. The first default is well below what the
@@ -60,7 +62,7 @@ class RelabelOptions:
     """
 
     folds: int = 4
-    objective: str = "hard_em"
+    objective: str = "marginal"
     seed: int = 0
     rounds: int = 1
     retrain_above: float = 0.05
@@ -73,7 +75,7 @@ class RelabelOptions:
             raise RecipeError("There is at least one round", key="rounds", value=self.rounds, mend="1, or up to 5.")
         if self.objective not in ("hard_em", "marginal"):
             raise RecipeError(
-                "No such objective over occurrences", key="objective", value=self.objective, mend="hard_em or marginal."
+                "No such objective over occurrences", key="objective", value=self.objective, mend="marginal or hard_em."
             )
         if not 0 <= self.retrain_above <= 1:
             what = "A share of rows lies between 0 and 1"

@@ -132,7 +132,7 @@ def test_no_model_scores_a_text_that_it_was_trained_on(monkeypatch: pytest.Monke
     assert len(seen) > 1
     for job in seen:
         assert not set(job.train["context"][:]) & set(job.predict["held_out"]["context"][:])
-        assert (job.config.objective, job.config.epochs) == ("hard_em", 1)
+        assert (job.config.objective, job.config.epochs) == ("marginal", 1)
     assert sorted(key for job in seen for key in job.predict["held_out"]["id"][:]) == sorted(rows["id"][:])
 
 
@@ -178,7 +178,7 @@ def test_rounds_go_on_until_labels_settle(monkeypatch: pytest.MonkeyPatch, tmp_p
         {"0-total": FIRST, "1-total": LAST, "2-total": LAST},
     ]
     step, objectives, labels = relabel_in_rounds(by_round, 9, monkeypatch, tmp_path)
-    assert objectives == ["hard_em", "chosen", "chosen"]
+    assert objectives == ["marginal", "chosen", "chosen"]
     assert labels == [[6, 6, 6], [17, 17, 6], [6, 17, 17]]  # each round trains on what the one before chose
     assert step.rows["answer_start"][:] == [6, 17, 17]
     assert step.rows["mbdc_source"][:] == [None, "relabel_occurrences", "relabel_occurrences"]
@@ -196,7 +196,7 @@ def test_rounds_go_on_until_labels_settle(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_one_round_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     scores = {"0-total": LAST, "1-total": LAST, "2-total": FIRST}
     step, objectives, _ = relabel_in_rounds([scores], RelabelOptions().rounds, monkeypatch, tmp_path)
-    assert (objectives, step.record.reasons) == (["hard_em"], {MOVED: 2})
+    assert (objectives, step.record.reasons) == (["marginal"], {MOVED: 2})
 
 
 @given(st.lists(st.text(max_size=5), min_size=1, max_size=20), st.integers(2, 5))
@@ -212,7 +212,7 @@ def test_folds_depend_on_the_group_alone(groups: list[str], folds: int) -> None:
     [
         ({"folds": 1}, "at least 2 folds"),
         ({"rounds": 0}, "at least one round"),
-        ({"objective": "chosen"}, "hard_em or marginal"),
+        ({"objective": "chosen"}, "marginal or hard_em"),
         ({"retrain_above": 1.5}, "between 0 and 1"),
     ],
 )
@@ -327,7 +327,7 @@ def test_each_round_keeps_its_own_models(monkeypatch: pytest.MonkeyPatch, tmp_pa
     def train(job: TrainingJob) -> TrainingResult:
         """The first round prefers the last occurrence, but of one row; the second one prefers the last."""
         ids = job.predict["held_out"]["id"][:]
-        first = {key: FIRST if key == "0-total" and job.config.objective == "hard_em" else LAST for key in ids}
+        first = {key: FIRST if key == "0-total" and job.config.objective == "marginal" else LAST for key in ids}
         weights = {"weights_sha256": f"{job.config.objective} without {ids}"}
         return dataclasses.replace(
             result(first, job.config.objective), metrics=weights, model_path=Path(job.config.objective), cached=True
@@ -344,7 +344,7 @@ def test_each_round_keeps_its_own_models(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert list(first.record.reasons.values()) == [8, 7, 1, 0]  # in all, and in three rounds
     edited = edit(rows, 5)
     step = relabel(edited, tmp_path, rows, rounds=9, retrain_above=0.2)
-    assert asked == [("hard_em", ["5-total"]), ("chosen", ["5-total"])]  # the third round has the models of the second
+    assert asked == [("marginal", ["5-total"]), ("chosen", ["5-total"])]  # the third round has the models of the second
     assert (step.record.reused, step.record.cost.model_calls) == (7, 2)
     assert step.rows["answer_start"][:] == [c[-1]["start"] for c in edited["candidates"][:]]
 
