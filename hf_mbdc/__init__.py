@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hf_mbdc.approaches import annotate, annotate_with_rejected, fit
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.approaches.text_recognition import TextRecognition
     from hf_mbdc.errors import MbdcError
     from hf_mbdc.experiments.attribute import attribute
     from hf_mbdc.guidance.compare import compare
@@ -25,23 +26,28 @@ if TYPE_CHECKING:
     from hf_mbdc.publishing.restoration import rollback
     from hf_mbdc.publishing.verification import verify
     from hf_mbdc.records import Iteration
+    from hf_mbdc.rendering.augmenting import Augmentation
     from hf_mbdc.reproduction import replay
     from hf_mbdc.review.decisions import apply_decisions, read_decisions
     from hf_mbdc.review.page import inspect
     from hf_mbdc.revisions.diff.diff import diff
     from hf_mbdc.revisions.repositories.folder import FolderRepository
     from hf_mbdc.revisions.repositories.hub import HubRepository
+    from hf_mbdc.synthesis.rendering import RenderOptions, render, render_with_rejected
     from hf_mbdc.writers.answer_struct import with_answer_struct
     from hf_mbdc.writers.squad import write_squad
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Augmentation",
     "ExtractiveQA",
     "FolderRepository",
     "HubRepository",
     "Iteration",
     "MbdcError",
+    "RenderOptions",
+    "TextRecognition",
     "annotate",
     "annotate_with_rejected",
     "apply_decisions",
@@ -59,6 +65,8 @@ __all__ = [
     "log",
     "publish",
     "read_decisions",
+    "render",
+    "render_with_rejected",
     "replay",
     "report",
     "rollback",
@@ -70,11 +78,14 @@ __all__ = [
 ]
 
 _MODULE_OF = {
+    "Augmentation": "rendering.augmenting",
     "ExtractiveQA": "approaches.extractive_qa",
     "FolderRepository": "revisions.repositories.folder",
     "HubRepository": "revisions.repositories.hub",
     "Iteration": "records",
     "MbdcError": "errors",
+    "RenderOptions": "synthesis.rendering",
+    "TextRecognition": "approaches.text_recognition",
     "annotate": "approaches",
     "annotate_with_rejected": "approaches",
     "apply_decisions": "review.decisions",
@@ -92,6 +103,8 @@ _MODULE_OF = {
     "log": "publishing.history",
     "publish": "publishing.publication",
     "read_decisions": "review.decisions",
+    "render": "synthesis.rendering",
+    "render_with_rejected": "synthesis.rendering",
     "replay": "reproduction",
     "report": "publishing.reporting",
     "rollback": "publishing.restoration",
