@@ -22,7 +22,7 @@ from hf_mbdc.transforms.character_frequencies import (
     row_frequencies,
 )
 from hf_mbdc.transforms.character_histogram import plain_strings
-from hf_mbdc.transforms.character_rows import Form, Unit, cut_characters, normalise, split_characters
+from hf_mbdc.transforms.character_rows import Form, Unit, cut_characters, split_characters
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -149,19 +149,19 @@ class TextRecognition:
         given = columns["text"]
         texts = plain_strings(given.combine_chunks() if isinstance(given, pa.ChunkedArray) else given)
         null = pc.is_null(texts)
-        rows = cut_characters(normalise(pc.fill_null(texts, ""), self.normalization), self.unit)
+        rows = cut_characters(pc.fill_null(texts, "") if texts.null_count else texts, self.normalization, self.unit)
         found = row_frequencies(rows, self._counted(), self.few_below, self.many_above)
-        reasons = pc.if_else(null, NULL, pc.if_else(pa.array(rows.sizes == 0), EMPTY, pa.scalar(None, pa.string())))
-        unsound = pc.is_valid(reasons)
-        bucket = pa.DictionaryArray.from_arrays(pa.array(found.bucket), pa.array(BUCKETS)).cast(pa.string())
         added = {
             "char_min_freq": pa.array(found.least),
             "char_mean_logfreq": pa.array(found.mean_log),
             "tail_chars": found.tail,
-            "bucket": bucket,
+            "bucket": pa.array(BUCKETS).take(pa.array(found.bucket)),
         }
-        if unsound.true_count:
-            added = {name: pc.if_else(unsound, pa.scalar(None, part.type), part) for name, part in added.items()}
+        if rows.sizes.all():
+            return added, pa.nulls(len(texts), pa.string())
+        reasons = pc.if_else(null, NULL, pc.if_else(pa.array(rows.sizes == 0), EMPTY, pa.scalar(None, pa.string())))
+        unsound = pc.is_valid(reasons)
+        added = {name: pc.if_else(unsound, pa.scalar(None, part.type), part) for name, part in added.items()}
         return added, reasons
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 
 from hf_mbdc.errors import RecipeError
 from hf_mbdc.transforms.character_histogram import CODE_POINTS, count_code_points, plain_strings
-from hf_mbdc.transforms.character_rows import CharacterRows, Form, Unit, cut_characters, normalise, special_codes
+from hf_mbdc.transforms.character_rows import CharacterRows, Form, Unit, cut_characters, special_codes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -105,7 +105,7 @@ def _count_rows(
     for chunk in getattr(part, "chunks", [part]):
         for begin in range(0, len(chunk), _ROWS):
             texts = plain_strings(chunk.slice(begin, _ROWS)).drop_null()
-            rows = cut_characters(normalise(texts, form), unit)
+            rows = cut_characters(texts, form, unit)
             alone = rows.codes < CODE_POINTS
             numbers = np.bincount(rows.codes[alone])
             single[: len(numbers)] += numbers

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CODE_POINTS = 0x110000
-_BLOCK = 192 * 1024  # bytes; what is made of a block stays in a core's cache
+_BLOCK = 768 * 1024  # bytes: few enough for the caches, many enough that calls cost little beside the work
 _SPARSE = 16  # a block goes through the decoder where one byte of so many begins another character
 _KEYS = 4 << 20  # characters that are counted together
 _FIRST = 0xEA  # the first of the four lead bytes of U+A000 to U+DFFF
@@ -82,6 +82,9 @@ class _Histogram:
         self._filled = 0
         self._codes: list[np.ndarray] = []
         self._held = 0
+        # Memory that every block uses anew: asking the system for it costs as much as the work.
+        self._flags = np.empty(_BLOCK, bool), np.empty(_BLOCK, bool)
+        self._bytes = np.empty(_BLOCK, np.uint8)
 
     def add(self, data: np.ndarray) -> None:
         """Counts bytes (uint8) that begin and end with a character."""
@@ -98,8 +101,10 @@ class _Histogram:
         return self._counts
 
     def _add_block(self, block: np.ndarray) -> None:
-        kept = block - np.uint8(_FIRST) < 4  # a lead byte of the window
-        kept |= block.view(np.int8) < -64  # a continuation byte, 0x80 to 0xBF
+        kept, other = (scratch[: len(block)] for scratch in self._flags)
+        bytes_ = self._bytes[: len(block)]
+        np.less(np.subtract(block, np.uint8(_FIRST), out=bytes_), 4, out=kept)  # a lead byte of the window
+        kept |= np.less(block.view(np.int8), -64, out=other)  # a continuation byte, 0x80 to 0xBF
         others = len(block) - int(np.count_nonzero(kept))
         if others > len(block) // _SPARSE:
             self._add_codes(decode(block))
@@ -107,11 +112,11 @@ class _Histogram:
         if others:
             block, codes = _part(block, kept)
             self._add_codes(codes)
-        keys = window_keys(block)
-        if self._filled + len(keys) > len(self._keys):
+        size = len(block) // 3
+        if self._filled + size > len(self._keys):
             self._count_keys()
-        self._keys[self._filled : self._filled + len(keys)] = keys
-        self._filled += len(keys)
+        window_keys(block, self._bytes[: len(block)], self._keys[self._filled : self._filled + size])
+        self._filled += size
 
     def _add_codes(self, codes: np.ndarray) -> None:
         self._codes.append(codes)
@@ -163,21 +168,21 @@ def _part(block: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return _filter(block, bits), codes
 
 
-def window_keys(data: np.ndarray) -> np.ndarray:
-    """(characters,) uint16 below 2¹⁴: another one for each character from U+A000 to U+DFFF.
+def window_keys(data: np.ndarray, scratch: np.ndarray, keys: np.ndarray) -> None:
+    """Writes a number below 2¹⁴ for each character from U+A000 to U+DFFF, another one for each.
 
     `b ^ (a << 6)` for every byte b and the byte a before it: a middle byte takes the two last bits of its lead byte
     where its own are the constant `10`. What the last byte takes is masked off, and what a lead byte takes is not read.
 
     Args:
-        data: their bytes, and no others.
+        data: (bytes,) uint8, of these characters and no others.
+        scratch: (bytes,) uint8, to be written over.
+        keys: (characters,) uint16, the result.
     """
-    folded = np.empty(len(data), np.uint8)
-    np.multiply(data, np.uint8(64), out=folded)  # a shift, which numpy does not vectorise
-    np.bitwise_xor(data[1:], folded[:-1], out=folded[:-1])  # each one place to the left of its byte
-    keys = np.ndarray((len(data) // 3,), "<u2", folded, strides=(3,)).copy()
-    keys &= _KEY_MASK
-    return keys
+    np.multiply(data, np.uint8(64), out=scratch)  # a shift, which numpy does not vectorise
+    np.bitwise_xor(data[1:], scratch[:-1], out=scratch[:-1])  # each one place to the left of its byte
+    np.copyto(keys, np.ndarray(keys.shape, "<u2", scratch, strides=(3,)))
+    np.bitwise_and(keys, _KEY_MASK, out=keys)
 
 
 @lru_cache(maxsize=1)
@@ -185,8 +190,10 @@ def _window_codes() -> np.ndarray:
     """(2¹⁴,) the code point of each key."""
     codes = np.arange(0xA000, 0xE000)
     data = np.stack([0xE0 | codes >> 12, 0x80 | codes >> 6 & 63, 0x80 | codes & 63], axis=1).astype(np.uint8)
+    keys = np.empty(len(codes), np.uint16)
+    window_keys(data.ravel(), np.empty(data.size, np.uint8), keys)
     found = np.empty(1 << 14, np.int64)
-    found[window_keys(data.ravel())] = codes
+    found[keys] = codes
     return found
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from hf_mbdc.transforms.character_histogram import CODE_POINTS, decode, plain_strings, text_bytes
+from hf_mbdc.transforms.character_histogram import CODE_POINTS, decode, text_bytes
 from hf_mbdc.transforms.characters import CharacterTable, as_text
 
 if TYPE_CHECKING:
@@ -52,49 +52,47 @@ class CharacterRows:
         return chr(code) if code < CODE_POINTS else self.clusters[code - CODE_POINTS]
 
 
-def cut_characters(texts: pa.Array, unit: Unit = "code_point") -> CharacterRows:
-    """The characters of texts without nulls, as they stand.
+def cut_characters(texts: pa.Array, form: Form | None = None, unit: Unit = "code_point") -> CharacterRows:
+    """The characters of texts without nulls.
 
     Args:
         texts: of type string or large_string.
+        form: the Unicode form that the texts are brought into first; None: as they stand.
         unit: `grapheme`: extended grapheme clusters (Unicode Standard Annex 29): a letter with its marks, a flag, a
             family joined by zero width joiners, the jamo of a syllable are one character each.
 
     Example:
         >>> import pyarrow as pa
-        >>> rows = cut_characters(pa.array(["e\\u0301a", ""]), "grapheme")
+        >>> cut_characters(pa.array(["\\u1100\\u1161", ""]), "NFC").codes.tolist() == [ord("가")]
+        True
+        >>> rows = cut_characters(pa.array(["e\\u0301a", ""]), unit="grapheme")
         >>> rows.codes.tolist() == [0x110000, ord("a")], rows.clusters, rows.offsets.tolist()
         (True, ('é',), [0, 2, 2])
     """
+    rows = _code_points(texts)
+    if form is not None:
+        special = np.flatnonzero(_CHANGES[form][rows.codes] == _SPECIAL)
+        if len(special):
+            rows = _code_points(_normalised(texts, form, np.unique(rows.row_of(special))))
+    if unit == "grapheme":
+        joining = np.flatnonzero(_JOINS[rows.codes] == _SPECIAL)
+        if len(joining):
+            return _join(rows, np.unique(rows.row_of(joining)))
+    return rows
+
+
+def _code_points(texts: pa.Array) -> CharacterRows:
     import pyarrow.compute as pc
 
-    codes = decode(text_bytes(texts)).astype(np.int64)
     offsets = np.zeros(len(texts) + 1, np.int64)
     np.cumsum(pc.utf8_length(texts).to_numpy(zero_copy_only=False), out=offsets[1:])
-    plain = CharacterRows(codes, offsets)
-    if unit == "code_point":
-        return plain
-    joining = np.flatnonzero(_JOINS[codes] == _SPECIAL)
-    return _join(plain, texts, np.unique(plain.row_of(joining))) if len(joining) else plain
+    return CharacterRows(decode(text_bytes(texts)).astype(np.int64), offsets)
 
 
-def normalise(texts: pa.Array, form: Form | None) -> pa.Array:
-    """Texts without nulls in a Unicode form; the same array where they have it already.
-
-    Example:
-        >>> import pyarrow as pa
-        >>> normalise(pa.array(["\\u1100\\u1161", "b"]), "NFC").to_pylist()
-        ['가', 'b']
-    """
+def _normalised(texts: pa.Array, form: Form, at: np.ndarray) -> pa.Array:
+    """The texts with those at `at` in a Unicode form."""
     import pyarrow as pa
 
-    if form is None:
-        return texts
-    rows = cut_characters(texts)
-    special = np.flatnonzero(_CHANGES[form][rows.codes] == _SPECIAL)
-    if not len(special):
-        return texts
-    at = np.unique(rows.row_of(special))
     changed = [unicodedata.normalize(form, text) for text in texts.take(pa.array(at)).to_pylist()]
     source = np.arange(len(texts))
     source[at] = len(texts) + np.arange(len(at))
@@ -102,7 +100,7 @@ def normalise(texts: pa.Array, form: Form | None) -> pa.Array:
 
 
 def special_codes(form: Form | None, unit: Unit) -> CharacterTable:
-    """2 for the code points whose texts `normalise` or `cut_characters` look at one by one, 1 for all others."""
+    """2 for the code points whose texts `cut_characters` looks at one by one, 1 for all others."""
 
     def of(code: int) -> int:
         special = form is not None and changes(code, form)
@@ -133,7 +131,7 @@ _JOINS = CharacterTable(lambda code: _SPECIAL if joins(code) else _PLAIN, np.uin
 _CHANGES: dict[Form, CharacterTable] = {form: special_codes(form, "code_point") for form in get_args(Form)}
 
 
-def _join(plain: CharacterRows, texts: pa.Array, at: np.ndarray) -> CharacterRows:
+def _join(plain: CharacterRows, at: np.ndarray) -> CharacterRows:
     """The rows with those at `at` cut into grapheme clusters."""
     import regex
 
@@ -141,8 +139,8 @@ def _join(plain: CharacterRows, texts: pa.Array, at: np.ndarray) -> CharacterRow
     pieces: list[np.ndarray] = []
     for row in at.tolist():
         found = regex.findall(r"\X", as_text(plain.codes[plain.offsets[row] : plain.offsets[row + 1]]))
-        codes = [ord(c) if len(c) == 1 else numbers.setdefault(c, CODE_POINTS + len(numbers)) for c in found]
-        pieces.append(np.array(codes, np.int64))
+        own = [ord(c) if len(c) == 1 else numbers.setdefault(c, CODE_POINTS + len(numbers)) for c in found]
+        pieces.append(np.array(own, np.int64))
     sizes = plain.sizes
     kept = np.ones(len(sizes), bool)
     kept[at] = False
@@ -181,5 +179,5 @@ def split_characters(text: str | Sequence[str], form: Form | None, unit: Unit) -
     import pyarrow as pa
 
     texts = [text] if isinstance(text, str) else list(text)
-    rows = cut_characters(normalise(plain_strings(pa.array(texts, pa.string())), form), unit)
+    rows = cut_characters(pa.array(texts, pa.string()), form, unit)
     return tuple(dict.fromkeys(map(rows.name, rows.codes.tolist())))

@@ -51,7 +51,7 @@ def test_counts_are_those_of_one_text_after_the_other(first: list, second: list,
 def test_literal_rows() -> None:
     counted = CharacterFrequencies(("가", "나", FLAG, "다"), (200, 50, 30, 2))
     texts = ["가", "가나", "다라다가", "", FLAG, NOTE]
-    rows = row_frequencies(cut_characters(pa.array(texts), "grapheme"), counted, 20, 100)
+    rows = row_frequencies(cut_characters(pa.array(texts), unit="grapheme"), counted, 20, 100)
     assert rows.least.tolist() == [200, 50, 0, 0, 30, 0]
     assert [BUCKETS[n] for n in rows.bucket] == ["many", "medium", "few", "few", "medium", "few"]
     assert rows.tail.to_pylist() == [[], [], ["다", "라"], [], [], [NOTE]]

@@ -43,7 +43,7 @@ def one_by_one(texts: Iterable[str | None]) -> dict[str, int]:
     return dict(Counter(character for text in texts if text for character in text))
 
 
-@pytest.fixture(params=[(192 * 1024, 16, 4 << 20), (30, 1, 20), (64, 2, 1000)], ids=str)
+@pytest.fixture(params=[(768 * 1024, 16, 4 << 20), (30, 1, 20), (64, 2, 1000)], ids=str)
 def block_sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, size in zip(("_BLOCK", "_SPARSE", "_KEYS"), request.param, strict=True):
         monkeypatch.setattr(character_histogram, name, size)
@@ -92,13 +92,15 @@ def test_bytes_under_a_null_are_no_characters() -> None:
 
 
 def test_more_keys_than_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(character_histogram, "_KEYS", 1 << 16)  # one block has as many
+    monkeypatch.setattr(character_histogram, "_BLOCK", 30_000)
+    monkeypatch.setattr(character_histogram, "_KEYS", 15_000)  # a block has 10,000
     assert counted(pa.array(["가나다"] * 30_000)) == {"가": 30_000, "나": 30_000, "다": 30_000}
 
 
 def test_keys_tell_the_characters_of_their_range_apart() -> None:
     codes = list(range(0xA000, 0xD800))
-    keys = window_keys(np.frombuffer("".join(map(chr, codes)).encode(), np.uint8))
+    data, keys = np.frombuffer("".join(map(chr, codes)).encode(), np.uint8), np.empty(len(codes), np.uint16)
+    window_keys(data, np.empty(len(data), np.uint8), keys)
     assert len(np.unique(keys)) == len(codes)
     assert keys.max() < 1 << 14
 

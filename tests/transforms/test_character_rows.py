@@ -17,7 +17,6 @@ from hf_mbdc.transforms.character_rows import (
     changes,
     cut_characters,
     joins,
-    normalise,
     split_characters,
     write_texts,
 )
@@ -32,7 +31,7 @@ TEXTS = st.lists(
 
 
 def names(texts: list[str], unit: str = "grapheme") -> list[list[str]]:
-    rows = cut_characters(pa.array(texts, pa.string()), unit)  # type: ignore[arg-type]
+    rows = cut_characters(pa.array(texts, pa.string()), None, unit)  # type: ignore[arg-type]
     all_names = [rows.name(code) for code in rows.codes.tolist()]
     return [all_names[a:b] for a, b in zip(rows.offsets[:-1], rows.offsets[1:], strict=True)]
 
@@ -52,7 +51,7 @@ def test_literal_clusters() -> None:
 def test_a_slice_and_large_strings() -> None:
     texts = ["x", "가" + NOTE, "", "나"]
     for kind in (pa.string(), pa.large_string()):
-        rows = cut_characters(pa.array(texts, kind)[1:], "grapheme")
+        rows = cut_characters(pa.array(texts, kind)[1:], unit="grapheme")
         assert rows.offsets.tolist() == [0, 2, 2, 3]
         assert write_texts(rows).to_pylist() == texts[1:]
 
@@ -64,20 +63,14 @@ def test_clusters_are_those_of_the_standard(texts: list[str]) -> None:
 
 @given(TEXTS, st.sampled_from(["grapheme", "code_point"]))
 def test_written_texts_are_the_texts(texts: list[str], unit: str) -> None:
-    assert write_texts(cut_characters(pa.array(texts, pa.string()), unit)).to_pylist() == texts  # type: ignore[arg-type]
+    assert write_texts(cut_characters(pa.array(texts, pa.string()), None, unit)).to_pylist() == texts  # type: ignore[arg-type]
 
 
-@given(TEXTS, st.sampled_from(get_args(Form)))
-def test_normalised_as_by_unicodedata(texts: list[str], form: Form) -> None:
-    done = normalise(pa.array(texts, pa.string()), form)
-    assert done.to_pylist() == [unicodedata.normalize(form, text) for text in texts]
-    assert done.type == pa.string()
-
-
-def test_what_needs_no_normaliser_is_the_same_array() -> None:
-    texts = pa.array(["가나", "abc"])
-    assert normalise(texts, "NFC") is texts
-    assert normalise(pa.array([NOTE]), None).to_pylist() == [NOTE]
+@given(TEXTS, st.sampled_from([*get_args(Form), None]))
+def test_normalised_as_by_unicodedata(texts: list[str], form: Form | None) -> None:
+    for kind in (pa.string(), pa.large_string()):
+        done = write_texts(cut_characters(pa.array(texts, kind), form))
+        assert done.to_pylist() == [unicodedata.normalize(form, text) if form else text for text in texts]
 
 
 @pytest.mark.parametrize("form", get_args(Form))

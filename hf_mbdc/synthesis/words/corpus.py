@@ -11,7 +11,7 @@ import numpy as np
 
 from hf_mbdc.errors import DataError
 from hf_mbdc.transforms.character_histogram import plain_strings
-from hf_mbdc.transforms.character_rows import CharacterRows, Form, Unit, cut_characters, normalise, write_texts
+from hf_mbdc.transforms.character_rows import CharacterRows, Form, Unit, cut_characters, write_texts
 from hf_mbdc.transforms.checks import check_columns, check_ids
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def read_corpus(rows: Dataset, charset: Sequence[str], weight: str | None, form:
     if not sound.any() or not weights[sound].sum() > 0:
         raise DataError("No word can be drawn", column="text", mend="Give texts, and weights that are not all 0.")
     ids = table["id"].combine_chunks()
-    words, characters, size = _number(cut_characters(normalise(texts.filter(pa.array(sound)), form), unit), charset)
+    words, characters, size = _number(cut_characters(texts.filter(pa.array(sound)), form, unit), charset)
     rejected = _rejected(ids.filter(pa.array(~sound)), reason.filter(pa.array(~sound)))
     return Corpus(ids.filter(pa.array(sound)), words, weights[sound], characters, size, rejected)
 
