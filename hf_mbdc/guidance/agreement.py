@@ -215,7 +215,9 @@ def check_confidence(confidence: float) -> None:
 
 
 def normal_interval(value: float, error: float, confidence: float) -> tuple[float, float]:
-    """value ± z·error, at most 1, which no coefficient of agreement exceeds."""
+    """value ± z·error, at most 1, which no coefficient of agreement exceeds; NaN where either is."""
+    if math.isnan(value) or math.isnan(error):
+        return math.nan, math.nan
     reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
     return float(value - reach), float(min(1.0, value + reach))
 

@@ -16,8 +16,8 @@ Weights = Literal["none", "linear", "quadratic"]
 
 
 def cohen_kappa(
-    first: Sequence[Any],
-    second: Sequence[Any],
+    first: Sequence[Any] | np.ndarray,
+    second: Sequence[Any] | np.ndarray,
     weights: Weights = "none",
     *,
     values: Sequence[Any] | None = None,
