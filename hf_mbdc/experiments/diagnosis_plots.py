@@ -27,7 +27,7 @@ def score_svg(score: float, interval: tuple[float, float], whole: float) -> Mark
         f'<line class="{kind}" x1="{100 * interval[0]:.2f}%" x2="{100 * interval[1]:.2f}%" y1="12" y2="12"/>',
         f'<circle class="{kind}" cx="{100 * score:.2f}%" cy="12" r="5"/>',
     ]
-    return _svg("interval", 24, parts, None)
+    return frame_svg("interval", 24, parts, None)
 
 
 def share_svg(share: float) -> Markup:
@@ -36,7 +36,7 @@ def share_svg(share: float) -> Markup:
         '<rect class="rail" x="0" y="6" width="100%" height="10" rx="5"/>',
         f'<rect class="bar" x="0" y="6" width="{100 * share:.2f}%" height="10" rx="5"/>',
     ]
-    return _svg("share", 22, parts, None)
+    return frame_svg("share", 22, parts, None)
 
 
 def map_svg(confidence: np.ndarray, variability: np.ndarray, region: np.ndarray) -> Markup:
@@ -53,7 +53,7 @@ def map_svg(confidence: np.ndarray, variability: np.ndarray, region: np.ndarray)
             region[some].tolist(), variability[some].tolist(), confidence[some].tolist(), strict=True
         )
     ]
-    return _svg("map", HEIGHT, [*_axes(), *points], spoken)
+    return frame_svg("map", HEIGHT, [*_axes(), *points], spoken)
 
 
 def _axes() -> list[str]:
@@ -80,6 +80,7 @@ def _point(region: str, x: float, y: float) -> str:
     return f'<circle class="{"ambiguous" if region == "ambiguous" else "easy"}" cx="{x:.2f}%" cy="{y:.1f}" r="3"/>'
 
 
-def _svg(kind: str, height: int, parts: Sequence[str], spoken: str | None) -> Markup:
+def frame_svg(kind: str, height: int, parts: Sequence[str], spoken: str | None) -> Markup:
+    """A drawing of its parts, which a screen reader tells by `spoken`, or passes over."""
     label = 'aria-hidden="true"' if spoken is None else f'role="img" aria-label="{html.escape(spoken)}"'
     return Markup(f'<svg class="{kind}" width="100%" height="{height}" {label}>{"".join(parts)}</svg>')
