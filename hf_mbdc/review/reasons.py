@@ -16,7 +16,7 @@ def reasons(row: Row, doubts: Doubts, place: int) -> list[str]:
         doubts: of its split.
         place: its number in the split.
     """
-    told = [*_match(row, doubts, place), *_choice(row, doubts, place), *_history(row)]
+    told = [*_match(row, doubts, place), *_choice(row, doubts, place), *_label(row), *_history(row)]
     return told or ["Nothing doubtful: the answer stands on the page once, verbatim."]
 
 
@@ -44,6 +44,14 @@ def _choice(row: Row, doubts: Doubts, place: int) -> list[str]:
         return [*told, f"{tied} places match equally well, and no score tells them apart."]
     share = f"smaller than {100 * doubts.larger[place]:.0f} % of those like it" if doubts.larger[place] > 0 else "large"
     return [*told, f"{tied} places match equally well; the choice is by a margin of {margin:.3g}, {share}."]
+
+
+def _label(row: Row) -> list[str]:
+    if not row.get("mbdc_label_suspected"):
+        return []
+    rank, suggested = row.get("mbdc_label_rank"), row.get("mbdc_label_suggested")
+    where = "" if rank is None else f", as number {rank} of its split"
+    return [f"A model takes the label for wrong{where}{'' if suggested is None else f': it suggests {suggested!r}'}."]
 
 
 def _history(row: Row) -> list[str]:

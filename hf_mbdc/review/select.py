@@ -5,9 +5,11 @@ The doubt of a row is a number from 0 to 1 that orders rows; it is no calibrated
 - the match: of a fuzzy one (1 − `match_score`) / 0.35, at most 1, as a third of the characters wrong is where unrelated
   text begins to match; 0.6 for an answer that was given and not found;
 - the choice among t occurrences that match equally well: (1 − 1/t), the share of wrong ones, times the share of the
-  split's ambiguous rows with a larger margin. Where no margin tells rows apart, that share is one half for all.
+  split's ambiguous rows with a larger margin. Where no margin tells rows apart, that share is one half for all;
+- the label, where a model suspects it (the columns of `hf_mbdc.guidance.label_errors`): 1 − `mbdc_label_quality`.
 
-Either alone makes a row doubtful: doubt = 1 − (1 − match) · (1 − choice). A label that a person chose is not doubtful.
+Each alone makes a row doubtful: doubt = 1 − (1 − match) · (1 − choice) · (1 − label). A label that a person chose is
+not doubtful.
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ def find_doubts(rows: Dataset, *, split: str | None = None) -> Doubts:
     match = np.where(status == "fuzzy", np.clip((1 - score) / WORST_DISTANCE, 0, 1), 0.0)
     match = np.where(status == "absent", ABSENT_DOUBT, match)
     choice = np.where(tied >= 2, (1 - 1 / np.maximum(tied, 1)) * np.nan_to_num(larger), 0.0)
-    doubt = 1 - (1 - match) * (1 - choice)
+    doubt = 1 - (1 - match) * (1 - choice) * (1 - _label_doubt(rows))
     if "mbdc_source" in rows.column_names:
         doubt[np.array(plain["mbdc_source"][:], dtype=object) == SETTLED] = 0.0
     return Doubts(plain["id"][:], status, doubt, margin, by_choice, tied, larger)
@@ -170,6 +172,14 @@ def _best_two(rows: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     second[lengths >= 2] = scores[first[lengths >= 2] + 1]
     tied = np.bincount(row[scores == best[row]], minlength=len(lengths))
     return best, second, tied
+
+
+def _label_doubt(rows: Dataset) -> np.ndarray:
+    """How surely a model takes each label for wrong: 0 for those that it does not suspect."""
+    if not {"mbdc_label_suspected", "mbdc_label_quality"} <= set(rows.column_names):
+        return np.zeros(len(rows))
+    suspected = np.nan_to_num(_numbers(rows, "mbdc_label_suspected")) > 0
+    return np.where(suspected, 1 - np.nan_to_num(_numbers(rows, "mbdc_label_quality"), nan=1.0), 0.0)
 
 
 def _numbers(rows: Dataset, name: str) -> np.ndarray:

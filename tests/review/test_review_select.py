@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from review_rows import dataset_of, review_row, review_rows
 
 from hf_mbdc.errors import DataError, RecipeError
+from hf_mbdc.review.reasons import reasons
 from hf_mbdc.review.select import _share_larger, find_doubts, select_rows
 
 SCORES = st.lists(st.sampled_from([1.0, 0.9, 0.75]), max_size=4)
@@ -31,6 +32,19 @@ def test_doubt_of_every_kind_of_row() -> None:
     assert doubts.tied.tolist() == [1, 2, 1, 0, 0]
     assert np.isnan(doubts.margin).tolist() == [True, False, True, True, True]
     assert doubts.counts() == {"exact": 2, "fuzzy": 1, "absent": 1, "unanswerable": 1}
+
+
+def test_labels_that_a_model_suspects_are_doubtful_by_their_quality() -> None:
+    rows = dataset_of(*(ambiguous(name, 1) for name in "abcd"), ambiguous("e", 2))
+    rows = rows.add_column("mbdc_label_quality", [0.3, 0.02, 0.01, None, 0.5])
+    rows = rows.add_column("mbdc_label_suspected", [True, True, False, True, True])
+    doubts = find_doubts(rows)
+    assert doubts.doubt == pytest.approx([0.7, 0.98, 0, 0, 1 - 0.75 * 0.5])
+    assert select_rows(doubts).tolist() == [1, 0, 4]
+    assert reasons({**rows[1], "mbdc_label_rank": 2, "mbdc_label_suggested": "8.00"}, doubts, 1) == [
+        "A model takes the label for wrong, as number 2 of its split: it suggests '8.00'."
+    ]
+    assert reasons(rows[2], doubts, 2) == ["Nothing doubtful: the answer stands on the page once, verbatim."]
 
 
 def test_rows_without_a_doubt_are_left_out_and_the_most_doubtful_come_first() -> None:
