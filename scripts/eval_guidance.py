@@ -41,7 +41,7 @@ EARLIER = Evidence("score", "test", 0, 0, (), 0.0, 0.0, 0.0, (0.0, 0.0), 0.95, 1
 class Design:
     """How evaluation data come about; `effect` is the true difference."""
 
-    kind: str = "continuous"  # or skewed: few documents gain much; or binary
+    kind: str = "continuous"  # or skewed: few documents gain much; binary; or sparse: binary, and few documents differ
     seeds: int = 3
     documents: int = 40
     sizes: str = "equal"  # four rows a document; or unequal: 1 to 60, log-normal
@@ -68,7 +68,8 @@ def draw(design: Design, rng: np.random.Generator) -> Data:
     else:
         sizes = np.clip(np.round(np.exp(rng.normal(1, 1.1, design.documents))), 1, 60).astype(int)
     documents = np.repeat(np.arange(design.documents), sizes)
-    return (_draw_binary if design.kind == "binary" else _draw_continuous)(design, documents, rng)
+    makers = {"binary": _draw_binary, "sparse": _draw_sparse}
+    return makers.get(design.kind, _draw_continuous)(design, documents, rng)
 
 
 def _draw_continuous(design: Design, documents: np.ndarray, rng: np.random.Generator) -> Data:
@@ -90,6 +91,15 @@ def _draw_binary(design: Design, documents: np.ndarray, rng: np.random.Generator
     down = luck > 1 - (0.12 - design.effect / 2 - by_seed / 2) * lost
     right = np.where(rng.random(shape) < 0.5, rng.random(len(documents)), rng.random(shape)) < 0.7
     return Data(np.where(up, 0.0, down | right), np.where(down, 0.0, up | right).astype(float), documents)
+
+
+def _draw_sparse(design: Design, documents: np.ndarray, rng: np.random.Generator) -> Data:
+    """Right or wrong, and one document in twelve differs: there each row with a chance of .6, all of them one way."""
+    shape, count = (design.seeds, len(documents)), design.documents
+    differs = (rng.random(count) < 1 / 12)[documents] & (rng.random(shape) < 0.6)
+    up = (rng.random(count) < 0.5 + 10 * design.effect)[documents]
+    right = np.tile(rng.random(len(documents)) < 0.7, (design.seeds, 1))
+    return Data(np.where(differs, ~up, right).astype(float), np.where(differs, up, right).astype(float), documents)
 
 
 def shortcuts(data: Data, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
@@ -299,7 +309,9 @@ def main() -> None:
     grid = [Design(*one) for one in levels if (one[2] == 40) == ((one[3] == "equal") == (one[4] == "small"))]
     edges = [Design(seeds=2, seed_spread=spread) for spread in ("small", "large")]
     edges += [Design("skewed", sizes=sizes) for sizes in ("equal", "unequal")]
-    print_coverage([dataclasses.replace(one, effect=0.05) for one in grid + edges], repetitions, resamples)
+    designs = [dataclasses.replace(one, effect=0.05) for one in grid + edges]
+    designs += [Design("sparse", documents=documents, effect=0.02) for documents in (40, 79, 400)]
+    print_coverage(designs, repetitions, resamples)
     useless = [Design(kind, seeds, 79, "unequal") for kind in ("continuous", "binary") for seeds in (2, 3, 5)]
     useless += [Design(seed_spread="large")]
     print_false_accepts(useless, repetitions, resamples)

@@ -56,7 +56,7 @@ def _conclusion(evidence: Evidence) -> str:
             f"It beats the parent, but not for sure the {control.name} control, which has as much data and nothing new "
             "in it: more data may be all that helps, and the parent stays."
         )
-    if evidence.interval == (0.0, 0.0) and not evidence.minimum_effect:
+    if evidence.difference == 0 and evidence.effect_size is None and not evidence.minimum_effect:
         return "No cluster scores differently, so nothing favours the candidate and the parent stays."
     low, high = evidence.interval
     if not low <= evidence.minimum_effect <= high:

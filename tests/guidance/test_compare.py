@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import doctest
+import math
 
 import numpy as np
 import pytest
@@ -87,7 +88,32 @@ def test_loss_is_rejected_and_mirrors_the_gain() -> None:
 
 def test_equal_scores_are_inconclusive() -> None:
     found = compare([1, 0, 1], [1, 0, 1])
-    assert (found.difference, found.interval, found.p_value, found.verdict) == (0.0, (0.0, 0.0), 1.0, "inconclusive")
+    assert (found.difference, found.p_value, found.verdict) == (0.0, 1.0, "inconclusive")
+
+
+def test_clusters_that_are_all_alike_do_not_rule_out_others() -> None:
+    same = compare(np.zeros(100), np.r_[np.zeros(100)], clusters=np.arange(100) // 2)
+    assert same.interval == (0.0, 0.0)  # the scores seen have no range, so nothing is known of how far others may lie
+    parent = np.arange(100) % 2
+    same = compare(parent, parent, clusters=np.arange(100) // 2)
+    # If a share of .0711 of all documents differed, fifty without any would be drawn with a chance of .025.
+    assert same.interval == pytest.approx((-0.0711, 0.0711), abs=1e-4)
+    assert math.isclose(0.9289**50, 0.025, abs_tol=1e-4)
+    better = compare(np.zeros(50), np.ones(50))
+    assert better.interval == pytest.approx((0.9289, 1.0), abs=1e-4)
+    assert better.verdict == "accept"
+
+
+def test_no_bound_is_nearer_than_students() -> None:
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        gains = np.where(rng.random(40) < 0.15, rng.choice([-1.0, 1.0, 3.0], 40), 0.0)
+        found = compare(np.zeros(40), gains)
+        half = found.uncertainty.half_width(0.05)
+        assert found.interval[0] <= found.difference - half + 1e-12
+        assert found.interval[1] >= found.difference + half - 1e-12
+    skewed = compare(np.zeros(40), np.r_[np.zeros(36), np.full(4, 9.0)])
+    assert skewed.interval[1] - skewed.difference > 1.1 * skewed.uncertainty.half_width(0.05)
 
 
 def test_minimum_effect_moves_the_bar_but_not_the_interval() -> None:
@@ -145,14 +171,15 @@ def test_slices_have_their_own_intervals_also_in_one_cluster() -> None:
 
 def test_a_slice_in_few_clusters_is_not_skewed_by_draws_without_it() -> None:
     found = compare(np.zeros(30), np.ones(30), slices=["rare", "rare", *(["rest"] * 28)])
-    assert found.slices[0].interval == (1.0, 1.0)
+    assert found.slices[0].interval == pytest.approx((0.1581, 1.0), abs=1e-4)  # two documents: 1 − √.025
 
 
 def test_equal_seed_gives_equal_figures_and_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     parent, candidate, clusters = scores_of(np.random.default_rng(6), seeds=3, effect=0.3)
     first = compare(parent, candidate, clusters, slices=clusters % 3)
     assert compare(parent, candidate, clusters, slices=clusters % 3) == first
-    assert compare(parent, candidate, clusters, seed=1).interval != pytest.approx(first.interval, rel=1e-6)
+    skewed = np.zeros(40), np.r_[np.zeros(36), np.full(4, 9.0)]
+    assert compare(*skewed, seed=1).interval != pytest.approx(compare(*skewed).interval, rel=1e-6)
     monkeypatch.setattr(resampling, "_CHUNK", 1000)
     chunked = compare(parent, candidate, clusters, slices=clusters % 3)
     assert chunked.interval == pytest.approx(first.interval)
@@ -225,9 +252,9 @@ def test_text_and_record() -> None:
     )
     assert str(found).splitlines() == [
         "accept: 0.000 → 1.000, difference +1.000 "
-        "(95% interval +1.000 to +1.000, p = 0.002; 10 rows, 10 clusters, 1 seeds)",
-        "  date      0.000 → 1.000  +1.000 (+1.000 to +1.000, corrected p = 0.12; 5 rows)",
-        "  total     0.000 → 1.000  +1.000 (+1.000 to +1.000, corrected p = 0.12; 5 rows)",
+        "(95% interval +0.692 to +1.000, p = 0.002; 10 rows, 10 clusters, 1 seeds)",
+        "  date      0.000 → 1.000  +1.000 (+0.478 to +1.000, corrected p = 0.12; 5 rows)",
+        "  total     0.000 → 1.000  +1.000 (+0.478 to +1.000, corrected p = 0.12; 5 rows)",
     ]
     evidence = found.to_evidence("exact_match", "test", seeds=[7], secondary={"anls": (0.5, 0.6)})
     same = {f.name for f in dataclasses.fields(found)} & {f.name for f in dataclasses.fields(evidence)} - {"seeds"}
@@ -246,7 +273,7 @@ def test_a_level_of_its_own_decides_but_the_interval_told_keeps_its_confidence()
     assert strict.interval == usual.interval
     assert strict.to_evidence("exact_match", "test", seeds=[0]).alpha == 0.01
     # Two documents lose much: the interval at that level leans so far down that it is not sure, though p is.
-    lean = compare(np.zeros(42), np.repeat([1.0, -6.0], [40, 2]), alpha=0.01)
+    lean = compare(np.zeros(42), np.repeat([1.0, -5.3], [40, 2]), alpha=0.01)
     assert lean.interval[0] > 0
     assert lean.p_value < 0.01
     assert lean.verdict == "inconclusive"

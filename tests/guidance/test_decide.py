@@ -105,7 +105,7 @@ def test_inconclusive_says_that_it_cannot_tell() -> None:
 
 
 def test_no_difference_at_all_is_said_so() -> None:
-    same = dataclasses.replace(GAIN, interval=(0.0, 0.0), p_value=1.0, verdict="inconclusive")
+    same = dataclasses.replace(GAIN, difference=0.0, interval=(-0.05, 0.05), p_value=1.0, verdict="inconclusive")
     assert decide(same).reason.endswith(
         "No cluster scores differently, so nothing favours the candidate and the parent stays."
     )

@@ -26,6 +26,15 @@ def test_the_mean_of_many_documents_and_seeds_is_the_stated_effect(kind: str, si
     assert gained == pytest.approx(0.05, abs=0.005)
 
 
+def test_few_documents_differ_where_that_is_the_design() -> None:
+    design = script.Design("sparse", seeds=50, documents=6000, effect=0.02)
+    data = script.draw(design, np.random.default_rng(0))
+    change = data.candidate - data.parent
+    assert change.mean() == pytest.approx(0.02, abs=0.003)
+    differs = np.bincount(data.documents, weights=np.abs(change).max(axis=0)) > 0
+    assert differs.mean() == pytest.approx(1 / 12, abs=0.01)
+
+
 def test_shortcuts_are_narrower_where_they_forget_something() -> None:
     data = script.draw(script.Design(seed_spread="large"), np.random.default_rng(1))
     width = {name: high - low for name, (low, high) in script.shortcuts(data, np.random.default_rng(1)).items()}
