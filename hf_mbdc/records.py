@@ -191,6 +191,7 @@ class Iteration:
     restores: ParentRecord | None = None  # of a rollback: the revision whose content is back
     merged_from: ParentRecord | None = None  # where the change was made, when it was merged onto a newer parent
     sensitive: tuple[str, ...] = ()  # columns whose values no example shows; a later version cannot drop one
+    agreement: tuple[dict[str, Any], ...] = ()  # of the annotators: Agreement.to_dict() of each coefficient
     layout: dict[str, Any] = field(default_factory=dict)  # deletes, dead_rows, unused_values, deltas of the data files
     created_at: str = ""  # ISO 8601, UTC
     format: int = FORMAT

@@ -35,6 +35,7 @@ from hf_mbdc.records import Cost, Decision, Iteration, SplitRecord
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
+    from hf_mbdc.guidance.agreement import Agreement
     from hf_mbdc.guidance.row_scores import RowScores
     from hf_mbdc.revisions.diff.diff import Diff
     from hf_mbdc.revisions.files.layout import Deletes
@@ -74,6 +75,7 @@ def publish(
     merge: bool = False,
     deletes: Deletes | None = None,
     sensitive: Sequence[str] = (),
+    agreement: Sequence[Agreement] = (),
     dry_run: bool = False,
 ) -> Iteration:
     """Publishes a dataset as the next revision of a repository; the same content again changes nothing.
@@ -98,6 +100,7 @@ def publish(
             filters out, and edited rows move to the end. Default: as the parent, at first "hard".
         sensitive: columns whose values no example of the card, the manifest or a page shows, beside those that an
             earlier version named. The data itself holds them, and so does what was published before.
+        agreement: coefficients of the annotators of these rows, for the card; as `krippendorff_alpha` gives them.
         dry_run: publish nothing; the record is that of the revision that would come, without `sha`, and its
             `cost.bytes` are exactly the new bytes that publishing would send.
 
@@ -134,6 +137,7 @@ def publish(
             merge=merge,
             deletes=deletes,
             sensitive=sensitive,
+            agreement=agreement,
         )
         if dry_run:
             return preview(drafted, opened)
@@ -161,6 +165,7 @@ def draft(
     merge: bool = False,
     deletes: Deletes | None = None,
     sensitive: Sequence[str] = (),
+    agreement: Sequence[Agreement] = (),
     anew: bool = False,
 ) -> Draft:
     """Everything that `publish` would commit, without committing: diff, version, content hash, record.
@@ -199,6 +204,7 @@ def draft(
         splits = arrange(splits, before.rows if before else None)
     changes = diff(before.rows, splits) if before and before.rows is not None else None
     record = _record(splits, repo_id, message, before, changes, rejected, sensitive)
+    record = dataclasses.replace(record, agreement=tuple(item.to_dict() for item in agreement))
     known = _find_known(record, before, rejected, version, repository)
     if version is not None and known is None:
         taken = {*repository.tags(repo_id), *(item.version for item in versions(repo_id, repository))}
@@ -297,6 +303,8 @@ def _find_known(
     if newest is None or newest.content_hash != record.content_hash or version not in (None, newest.version):
         return None
     if newest.sensitive != record.sensitive:  # the card is to mask more
+        return None
+    if record.agreement and newest.agreement != record.agreement:  # the card is to tell more
         return None
     return newest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset, DatasetDict, load_dataset
@@ -11,6 +12,7 @@ from huggingface_hub import HfApi, snapshot_download
 
 import hf_mbdc as mbdc
 from hf_mbdc.errors import DataError, IntegrityError, RevisionNotFoundError, StaleParentError
+from hf_mbdc.guidance.agreement import krippendorff_alpha
 from hf_mbdc.publishing.history import find_published
 from hf_mbdc.publishing.publication import commit, draft
 from hf_mbdc.records import Decision
@@ -52,6 +54,21 @@ def test_the_same_content_again_changes_nothing(repository: Repository) -> None:
     again = mbdc.publish(splits("a"), ID, repository=repository, message="again")
     assert again == first
     assert len(repository.commits(ID)) == 1
+
+
+def test_agreement_of_the_annotators_is_published_with_the_rows_and_told_again_only_when_it_is_another(
+    tmp_path: Path,
+) -> None:
+    where: dict[str, Any] = {"repository": tmp_path, "message": "labels"}
+    alpha = krippendorff_alpha([["a", "a"], ["a", "b"], ["b", "b"]])
+    mbdc.publish(splits("a"), ID, **where)
+    told = mbdc.publish(splits("a"), ID, **where, agreement=[alpha])
+    again = mbdc.publish(splits("a"), ID, **where, agreement=[alpha])
+    silent = mbdc.publish(splits("a"), ID, **where)
+    assert told.version == again.version == silent.version == "v1.0.1"
+    assert mbdc.show(ID, repository=tmp_path).agreement == (alpha.to_dict(),)
+    folder = Path(snapshot_download(ID, repo_type="dataset", cache_dir=tmp_path, local_files_only=True))
+    assert "Krippendorff's alpha, nominal" in (folder / "README.md").read_text(encoding="utf-8").replace("\\", "")
 
 
 def test_a_stale_parent_is_refused(repository: Repository) -> None:

@@ -55,6 +55,13 @@ LEARNED = {
     "dynamics_region": "easy | ambiguous | hard",
     "curriculum_stage": "The part of a training, from 0, from which an easy-to-hard curriculum shows the row.",
 }
+LABELS = {
+    "mbdc_disagreement": "How far the row's annotators differ: 0 = not at all, 1 = as by chance.",
+    "mbdc_label_quality": "Probability, as far as a model goes, that the label is right.",
+    "mbdc_label_suspected": "Whether the label is to be looked at.",
+    "mbdc_label_suggested": "The label that the model would give in its place.",
+    "mbdc_label_rank": "1 = the label to be looked at first.",
+}
 OTHERS = {
     "id": "Names the row; unique in its split.",
     "document_id": "Names the document that the row is about.",
@@ -69,7 +76,7 @@ def describe_columns(iteration: Iteration, configs: Mapping[str, Any]) -> list[t
     types = _types(configs) or {name: str(item["type"]) for name, item in adds.items()}
     known = _meanings(iteration, set(types)) | {name: str(item["meaning"]) for name, item in adds.items()}
     approach = str(iteration.approach.get("name", ""))
-    by = dict.fromkeys(PROVENANCE | LEARNED, "hf_mbdc") | dict.fromkeys(adds, approach)
+    by = dict.fromkeys(PROVENANCE | LEARNED | LABELS, "hf_mbdc") | dict.fromkeys(adds, approach)
     return [(name, kind, known.get(name, wording.MISSING), by.get(name, "the data")) for name, kind in types.items()]
 
 
@@ -110,7 +117,7 @@ def _types(configs: Mapping[str, Any]) -> dict[str, str]:
 
 def _meanings(iteration: Iteration, columns: set[str]) -> dict[str, str]:
     """The meanings that are sure: a column called `key` or `words` need not be that of our loaders."""
-    known = OTHERS | PROVENANCE | LEARNED
+    known = OTHERS | PROVENANCE | LEARNED | LABELS
     if columns >= DOCUMENTS:
         known |= READ | {"boxes": _boxes(iteration, columns)}
     if columns >= DOCUMENTS | RECEIPT.keys():

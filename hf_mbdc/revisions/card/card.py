@@ -381,6 +381,7 @@ _TEXT_FILTERS: dict[str, Callable[..., str]] = {
     "yaml_block": lambda data: block(_to_yaml(data), "yaml"),
 }
 _DATA_FILTERS: dict[str, Callable[..., Any]] = {
+    "agreement_rows": sections.agreement_rows,
     "change_cells": sections.change_cells,
     "checks": lambda iteration: [Markdown(line) for line in checks.checks(iteration, code)],
     "columns": sections.column_rows,

@@ -106,6 +106,19 @@ def step_reasons(steps: Sequence[StepRecord]) -> list[tuple[str, str, int]]:
     ]
 
 
+def agreement_rows(agreement: Sequence[dict[str, Any]]) -> list[tuple[str, str, str, int, int, int]]:
+    """(coefficient, value, interval, units, ratings, units left out), in the recorded order; – where not defined."""
+    rows = []
+    for item in agreement:
+        value, low, high = (math.nan if number is None else number for number in (item["value"], *item["interval"]))
+        sure = (
+            f"{wording.interval((low, high), 3)} ({100 * item['confidence']:.4g} %)" if low == low else wording.MISSING
+        )
+        name = f"{item['statistic']}, {item['scale']}"
+        rows.append((name, wording.number(value, 3), sure, item["units"], item["ratings"], item["left_out"]))
+    return rows
+
+
 def rejected_unit(steps: Sequence[StepRecord]) -> str:
     """What the column `rejected` of the table of steps counts, where its numbers are not all rows."""
     loads = any(_loads(step) and step.rejected for step in steps)

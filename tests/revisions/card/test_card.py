@@ -284,6 +284,40 @@ def test_published_by_hand_and_unchanged_data() -> None:
     assert "Published by hand; no step is on record." in text
 
 
+def test_agreement_of_the_annotators_is_told_where_it_is_known() -> None:
+    plain = {"confidence": 0.95, "left_out": 0, "method": "infinitesimal jackknife"}
+    record = dataclasses.replace(
+        read("receipts_v2"),
+        agreement=(
+            {
+                **plain,
+                "statistic": "Krippendorff's alpha",
+                "scale": "ordinal",
+                "value": 0.7495,
+                "interval": [0.723, 0.774],
+                "units": 519,
+                "ratings": 3262,
+                "left_out": 2,
+            },
+            {
+                **plain,
+                "statistic": "Fleiss' <kappa>|",
+                "scale": "nominal",
+                "value": None,
+                "interval": [None, None],
+                "units": 3,
+                "ratings": 6,
+            },
+        ),
+    )
+    text = render(record, [read("receipts_v1")])["README.md"].decode()
+    check_tables(text)
+    assert "| Krippendorff's alpha, ordinal | .750 | [.723, .774] (95 %) | 519 | 3,262 | 2 |" in text.replace("\\", "")
+    assert "nominal | – | – | 3 | 6 | 0 |" in text
+    assert "<kappa>" not in text
+    assert "annotators agree" not in render(read("receipts_v2"), [read("receipts_v1")])["README.md"].decode()
+
+
 @pytest.mark.parametrize(
     ("fields", "schema", "sentence"),
     [
