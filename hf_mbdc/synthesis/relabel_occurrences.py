@@ -8,8 +8,8 @@ round before, until no label changes.
 
 Where this deviates from the paper: there the model is trained on its choice and is the end product, for which hard-EM
 is best; here it labels only documents that it was not trained on (K-fold over documents), and the labels are the
-product, published for any model. Labels of several models go into one training, so that each should say what the data
-says, not what this model made of its own first choices: marginal likelihood is the default.
+product, published for any model. On receipts both objectives give labels that teach equally well
+(`scripts/eval_receipts.py`); marginal likelihood, which has no schedule, is the default.
 
 An iteration that changes few rows need not train again: see `hf_mbdc.synthesis.reuse`.
 """
