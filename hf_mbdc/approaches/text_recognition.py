@@ -148,7 +148,6 @@ class TextRecognition:
 
         given = columns["text"]
         texts = plain_strings(given.combine_chunks() if isinstance(given, pa.ChunkedArray) else given)
-        null = pc.is_null(texts)
         rows = cut_characters(pc.fill_null(texts, "") if texts.null_count else texts, self.normalization, self.unit)
         found = row_frequencies(rows, self._counted(), self.few_below, self.many_above)
         added = {
@@ -159,7 +158,9 @@ class TextRecognition:
         }
         if rows.sizes.all():
             return added, pa.nulls(len(texts), pa.string())
-        reasons = pc.if_else(null, NULL, pc.if_else(pa.array(rows.sizes == 0), EMPTY, pa.scalar(None, pa.string())))
+        reasons = pc.if_else(
+            pc.is_null(texts), NULL, pc.if_else(pa.array(rows.sizes == 0), EMPTY, pa.scalar(None, pa.string()))
+        )
         unsound = pc.is_valid(reasons)
         added = {name: pc.if_else(unsound, pa.scalar(None, part.type), part) for name, part in added.items()}
         return added, reasons

@@ -162,12 +162,14 @@ def _tail(rows: CharacterRows, positions: np.ndarray) -> pa.Array:
     """list<string>: the characters at these positions, by row, each once."""
     import pyarrow as pa
 
-    row = rows.row_of(positions)
-    codes = rows.codes[positions]
-    pairs = row * (2 * CODE_POINTS) + codes  # a batch has fewer clusters than there are code points
-    _, first = np.unique(pairs, return_index=True)
-    first.sort()
-    names, inverse = np.unique(codes[first], return_inverse=True)
-    values = pa.array([rows.name(code) for code in names.tolist()], pa.string()).take(pa.array(inverse))
-    offsets = np.r_[0, np.cumsum(np.bincount(row[first], minlength=len(rows.offsets) - 1))]
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
+    number = len(rows.offsets) - 1
+    offsets = np.zeros(number + 1, np.int32)
+    names: list[str] = []
+    if len(positions):
+        row = rows.row_of(positions)
+        codes = rows.codes[positions]
+        _, first = np.unique(row * (2 * CODE_POINTS) + codes, return_index=True)  # a batch has fewer clusters than that
+        first.sort()
+        names = [rows.name(code) for code in codes[first].tolist()]
+        np.cumsum(np.bincount(row[first], minlength=number), out=offsets[1:])
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(names, pa.string()))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -70,12 +71,14 @@ def cut_characters(texts: pa.Array, form: Form | None = None, unit: Unit = "code
         (True, ('é',), [0, 2, 2])
     """
     rows = _code_points(texts)
+    if not len(rows.codes) or special_codes(form, unit)[rows.codes].max() == _PLAIN:
+        return rows
     if form is not None:
-        special = np.flatnonzero(_CHANGES[form][rows.codes] == _SPECIAL)
+        special = np.flatnonzero(special_codes(form, "code_point")[rows.codes] == _SPECIAL)
         if len(special):
             rows = _code_points(_normalised(texts, form, np.unique(rows.row_of(special))))
     if unit == "grapheme":
-        joining = np.flatnonzero(_JOINS[rows.codes] == _SPECIAL)
+        joining = np.flatnonzero(special_codes(None, "grapheme")[rows.codes] == _SPECIAL)
         if len(joining):
             return _join(rows, np.unique(rows.row_of(joining)))
     return rows
@@ -99,6 +102,7 @@ def _normalised(texts: pa.Array, form: Form, at: np.ndarray) -> pa.Array:
     return pa.concat_arrays([texts, pa.array(changed, texts.type)]).take(pa.array(source))
 
 
+@lru_cache
 def special_codes(form: Form | None, unit: Unit) -> CharacterTable:
     """2 for the code points whose texts `cut_characters` looks at one by one, 1 for all others."""
 
@@ -125,10 +129,6 @@ def joins(code: int) -> bool:
     import regex
 
     return regex.match(r"[\p{GCB=Other}\p{GCB=Control}\p{GCB=LF}\p{GCB=LV}\p{GCB=LVT}]", chr(code)) is None
-
-
-_JOINS = CharacterTable(lambda code: _SPECIAL if joins(code) else _PLAIN, np.uint8)
-_CHANGES: dict[Form, CharacterTable] = {form: special_codes(form, "code_point") for form in get_args(Form)}
 
 
 def _join(plain: CharacterRows, at: np.ndarray) -> CharacterRows:
