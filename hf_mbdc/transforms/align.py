@@ -57,21 +57,31 @@ class Patterns:
         """
         numbers = self._number.take(texts, mode="clip")
         numbers += (which * self._letters).astype(np.int32)
-        rises, falls = np.empty((2, *texts.shape), dtype=bool)
-        vertical_up = ~self._below.take(which)
-        vertical_down = np.zeros(len(which), dtype=_Word)
-        for row, rise, fall in zip(numbers, rises, falls, strict=True):
-            equal = self._matches.take(row)
-            diagonal = (((equal & vertical_up) + vertical_up) ^ vertical_up) | equal
-            up = vertical_down | ~(diagonal | vertical_up)
-            down = vertical_up & diagonal
-            np.less(up.view(_Sign), 0, out=rise)
-            np.less(down.view(_Sign), 0, out=fall)
+        ups, downs = np.empty((2, *texts.shape), dtype=_Word)
+        vertical_up, vertical_down = ~self._below.take(which), np.zeros(len(which), dtype=_Word)
+        equal, diagonal = np.empty((2, len(which)), dtype=_Word)
+        for row, up, down in zip(numbers, ups, downs, strict=True):
+            self._matches.take(row, out=equal, mode="clip")
+            # diagonal = (((equal & vertical_up) + vertical_up) ^ vertical_up) | equal
+            np.bitwise_and(equal, vertical_up, out=diagonal)
+            diagonal += vertical_up
+            diagonal ^= vertical_up
+            diagonal |= equal
+            # up = vertical_down | ~(diagonal | vertical_up); down = vertical_up & diagonal
+            np.bitwise_or(diagonal, vertical_up, out=up)
+            np.invert(up, out=up)
+            up |= vertical_down
+            np.bitwise_and(vertical_up, diagonal, out=down)
+            # vertical_up = (down << 1) | ~(equal | vertical_down | up << 1)
+            # vertical_down = (up << 1) & (equal | vertical_down)
             equal |= vertical_down
-            up <<= _ONE
-            vertical_up = (down << _ONE) | ~(equal | up)
-            vertical_down = up & equal
+            np.left_shift(up, _ONE, out=diagonal)
+            np.bitwise_and(diagonal, equal, out=vertical_down)
+            equal |= diagonal
+            np.invert(equal, out=equal)
+            np.left_shift(down, _ONE, out=vertical_up)
+            vertical_up |= equal
         steps = np.empty((len(texts) + 1, len(which)), dtype=np.int8)
         steps[0] = self.sizes.take(which)
-        np.subtract(rises.view(np.int8), falls.view(np.int8), out=steps[1:])
+        np.subtract(ups.view(_Sign) < 0, downs.view(_Sign) < 0, out=steps[1:], dtype=np.int8, casting="unsafe")
         return steps.cumsum(axis=0, dtype=np.int8)

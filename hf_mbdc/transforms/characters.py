@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
-_KNOWN, LETTER, DIGIT, KEPT, CONTINUES, UNSPACED, SPACE = (1 << bit for bit in range(7))
+LETTER, DIGIT, CONTINUES, UNSPACED, KEPT, SPACE, _KNOWN = (1 << bit for bit in range(7))
+_MATTERS = 0b1111  # bits that say where words may be cut
 
 # First and last character of the blocks whose scripts write words without spaces, or hang particles on them.
 _UNSPACED_BLOCKS = (
@@ -38,6 +39,8 @@ def code_points(text: str) -> np.ndarray:
 
 def as_text(codes: np.ndarray) -> str:
     """The text of code points; the way back from `code_points`."""
+    if len(codes) and codes.max() < 256:  # five times as fast
+        return codes.astype(np.uint8).tobytes().decode("latin-1")
     return codes.astype(np.uint32).tobytes().decode("utf-32-le", "surrogatepass")
 
 
@@ -73,24 +76,43 @@ class CharacterTable:
 
     def of_text(self, text: str) -> np.ndarray:
         """The property of every character; several times as fast where most are ASCII."""
-        found = np.frombuffer(text.encode("ascii", "replace").translate(self._ascii), dtype=np.uint8)
-        found = found.astype(self._values.dtype)
-        if not text.isascii():
-            codes = code_points(text)
-            others = (codes > 127).nonzero()[0]
-            found[others] = self[codes.take(others)]
+        read = np.frombuffer(text.encode("ascii", "replace").translate(self._ascii), dtype=np.uint8)
+        if text.isascii():
+            return read.astype(self._values.dtype, copy=False)
+        found = read.astype(self._values.dtype)
+        codes = code_points(text)
+        others = (codes > 127).nonzero()[0]
+        found[others] = self[codes.take(others)]
         return found
 
 
 def cuts(kinds: np.ndarray) -> np.ndarray:
     """Whether each place 0…length may be cut, bool (characters + 1,), by their `kinds_of`; see `is_word_boundary`."""
-    left, right = kinds[:-1], kinds[1:]
-    either, both = left | right, left & right
     free = np.ones(len(kinds) + 1, dtype=bool)
-    letters = ((right & LETTER) != 0) & ((left & (LETTER | CONTINUES)) != 0) & ((either & UNSPACED) == 0)
-    digits, number = (either & DIGIT) != 0, (both & DIGIT) != 0
-    free[1:-1] = ~(number | (letters & ~digits)) & ((right & CONTINUES) == 0)
+    pairs = ((kinds[:-1] & _MATTERS) << 4) | (kinds[1:] & _MATTERS)
+    free[1:-1] = np.frombuffer(pairs.tobytes().translate(_free_pairs()), dtype=bool)
     return free
+
+
+@cache
+def _free_pairs() -> bytes:
+    """For the bits of a character (high) and of the next one (low): may they be cut apart?"""
+    left, right = np.divmod(np.arange(256), _MATTERS + 1)
+    letters = ((right & LETTER) != 0) & ((left & (LETTER | CONTINUES)) != 0) & (((left | right) & UNSPACED) == 0)
+    digits, number = ((left | right) & DIGIT) != 0, (left & right & DIGIT) != 0
+    return bytes(~(number | (letters & ~digits)) & ((right & CONTINUES) == 0))
+
+
+def digits_in_words(kinds: np.ndarray) -> float:
+    """Digits between two letters, for every letter of a text, by its `kinds_of`: what misreading makes of letters.
+
+    Example:
+        >>> round(digits_in_words(kinds_of("0n th5s p4ge 1n 2016")), 2)
+        0.25
+    """
+    letters, digits = (kinds & LETTER) != 0, (kinds & DIGIT) != 0
+    inside = letters[:-2] & digits[1:-1] & letters[2:]
+    return int(np.count_nonzero(inside)) / max(1, int(np.count_nonzero(letters)))
 
 
 @lru_cache(maxsize=65536)

@@ -67,23 +67,34 @@ class Cuts:
             which: needles, in ascending order, (places,).
             places: where they may begin.
         """
-        column = np.arange(self._columns + 1)[:, None]
         patterns = Patterns([needle[-WORD:] for needle in self._needles])
         starts = places + (self._sizes - self._widths - self._slack)[which]
-        at = self._offsets[which] + np.clip(starts, -self._own[which], self._lengths[which]) + column
-        edits = patterns.edits(which, self._codes.take(at[:-1]))
-        edits[column > self._own[which]] = _BEYOND
+        at = self._offsets[which] + np.clip(starts, -self._own[which], self._lengths[which])
+        at, edits = self._windows(patterns, which, at, 1)
         kept = self._near_enough(which, edits.min(axis=0))
-        which, places, at = which[kept], places[kept], at[:, kept]
-        ends = _cheapest(edits[:, kept], self._ends, at) - self._offsets[which]
+        which, places = which[kept], places[kept]
+        ends = _cheapest(edits[:, kept], self._ends, at[:, kept]) - self._offsets[which]
 
         patterns = Patterns([needle[:WORD][::-1] for needle in self._needles])
         starts = places + (self._widths + self._slack)[which]
-        at = self._offsets[which] + np.clip(starts, 0, self._lengths[which] + self._own[which]) - column
-        edits = patterns.edits(which, self._codes.take(at[:-1] - 1))
-        edits[column > self._own[which]] = _BEYOND
+        at = self._offsets[which] + np.clip(starts, 0, self._lengths[which] + self._own[which])
+        at, edits = self._windows(patterns, which, at, -1)
         begins = _cheapest(edits, self._begins, at) - self._offsets[which]
         return list(zip(which.tolist(), begins.tolist(), ends.tolist(), strict=True))
+
+    def _windows(
+        self, patterns: Patterns, which: np.ndarray, starts: np.ndarray, step: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The places of each window, one behind (step 1) or before the other (-1), and the edits there.
+
+        Each is (columns + 1, windows); what is beyond a needle's own window has more edits than any place in it.
+        """
+        at = starts + step * np.arange(self._columns + 1)[:, None]
+        edits = patterns.edits(which, self._codes.take(at[:-1] if step > 0 else at[1:]))
+        own = self._own[which]
+        for column in range(int(self._own.min()) + 1, self._columns + 1):
+            edits[column, column > own] = _BEYOND
+        return at, edits
 
     def _near_enough(self, which: np.ndarray, edits: np.ndarray) -> np.ndarray:
         """Which places are within the limit and not much farther from the needle than its nearest one."""

@@ -11,8 +11,9 @@ The steps go from sure to unsure; a later one runs only when the ones before it 
 2. **Another way of writing**: other spaces or punctuation (`text.squeeze`), the same amount ("RM 1,234.50" for
    "1234.5") or the same day ("20180304" for "04/03/2018", `dates`).
 3. **The nearest text** by Levenshtein distance of the folded texts (`search`), Hangul by its jamo, where it can be the
-   answer misread (`misread`): of n characters `max_distance` × (n − 3.5) may differ, look-alikes counting half, words
-   that are not there half as much again, and words that stand elsewhere on the page one more. Of the digits no more may
+   answer misread (`misread`): of n characters `max_distance` × (n − 3.75) may differ, on a page that reads badly
+   (n − 2.9); look-alikes count half, words that are not there half as much again, and words that stand elsewhere on the
+   page one more, unless much rarer than the answer's own. Of the digits no more may
    differ than of the letters, and none where they are most of the answer. Where nothing is near, an answer may stand in
    two parts with the lines of another column in between (`interrupted`).
 
@@ -24,7 +25,7 @@ difference in nothing but case scores 0.99. `scripts/eval_threshold.py` draws wh
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
@@ -33,15 +34,19 @@ from hf_mbdc.transforms.interrupted import nearest_in_two
 from hf_mbdc.transforms.misread import MOST_WEIGHT, compare, digits_may_differ, has_digit
 from hf_mbdc.transforms.numbers import is_negative
 from hf_mbdc.transforms.same import Needle, Span, cuts_other_number, needle_for, same_but_for_writing, same_text
-from hf_mbdc.transforms.search import Asked, Near, SearchIndex, nearest
+from hf_mbdc.transforms.search import Asked, Near, SearchIndex, near_places, vote
 from hf_mbdc.transforms.searchable import SearchText as SearchText
 from hf_mbdc.transforms.text import FoldedText, fold, has_hangul, jamo, plain
-from hf_mbdc.transforms.votes import Votes
 
 BEST_INEXACT = 0.99  # the score of a text that differs in nothing but what folding takes away
 SCORE_MARGIN = 0.05  # an unsure occurrence this much worse than the best one is another text
 MAX_DISTANCE = 0.35
-_FREE = 3.5  # characters of an answer that must not differ at all
+_FREE, _FEWER = (
+    3.75,
+    0.85,
+)  # characters of an answer that must not differ at all, and how many fewer on a page that reads badly
+_WELL_READ, _BADLY_READ = 0.015, 0.020  # digits inside words for each letter; 0.007 with one character in 20 misread
+_MUCH_RARER = 4  # times
 _EDITS_PER_WEIGHT = 1.5  # look-alikes weigh half an edit
 
 
@@ -115,7 +120,8 @@ def _nearest(missed: Sequence[tuple[SearchText, Needle]], max_distance: float) -
         if has_hangul(wanted):  # looked for by its jamo
             hay, index, wanted = text.jamo, text.jamo_index, jamo(fold(wanted)).text
         hays.append(hay)
-        asked.append(Asked(index, wanted, round(_EDITS_PER_WEIGHT * allowed_weight(len(wanted), max_distance))))
+        weight = allowed_weight(len(wanted), max_distance, index.noise)
+        asked.append(Asked(index, wanted, round(_EDITS_PER_WEIGHT * weight)))
     found: list[list[Occurrence]] = []
     for (text, needle), hay, one, near in zip(missed, hays, asked, _near_spans(asked, max_distance), strict=True):
         spans = [hay.original(*span) for span in near if _may_be(text, hay, span, one.needle)]
@@ -126,16 +132,21 @@ def _nearest(missed: Sequence[tuple[SearchText, Needle]], max_distance: float) -
 def _near_spans(asked: Sequence[Asked], max_distance: float) -> list[list[Span]]:
     """The parts of the text that can be each wanted one, misread or interrupted."""
     spans: list[list[Span]] = [[] for _ in asked]
-    looked_for = [number for number, one in enumerate(asked) if one.limit > 0]
-    missed: list[tuple[int, Asked, Votes]] = []
-    for number, (near, votes) in zip(looked_for, nearest([asked[number] for number in looked_for]), strict=True):
-        one = asked[number]
-        spans[number] = [(p.start, p.end) for p in near if _is_misread(one.hay, one.needle, p, max_distance)]
-        if not spans[number]:
-            allowed = int(allowed_weight(len(one.needle), max_distance))
-            missed.append((number, one._replace(limit=allowed), votes))
-    in_two = nearest_in_two([one for _, one, _ in missed], [votes for _, _, votes in missed])
-    for (number, one, _), both in zip(missed, in_two, strict=True):
+    missed = [number for number, one in enumerate(asked) if one.limit > 0]
+    votes = dict(zip(missed, vote([asked[number] for number in missed]), strict=True))
+    for places in ([of.places for of in votes.values()], [of.others for of in votes.values()]):
+        where = dict(zip(votes, places, strict=True))
+        near = near_places([asked[number] for number in missed], [where[number] for number in missed])
+        for number, parts in zip(missed, near, strict=True):
+            one = asked[number]
+            spans[number] = [(p.start, p.end) for p in parts if _is_misread(one.hay, one.needle, p, max_distance)]
+        missed = [number for number in missed if not spans[number]]
+    strictly = [
+        asked[n]._replace(limit=int(allowed_weight(len(asked[n].needle), max_distance, asked[n].hay.noise)))
+        for n in missed
+    ]
+    in_two = nearest_in_two(strictly, [votes[number] for number in missed])
+    for number, one, both in zip(missed, strictly, in_two, strict=True):
         if both is not None and digits_may_differ(one.needle, both.difference, max_distance):
             spans[number] = [(both.start, both.end)]
     return spans
@@ -150,7 +161,7 @@ def _may_be(text: SearchText, hay: FoldedText, span: Span, wanted: str) -> bool:
 
 def _is_misread(index: SearchIndex, wanted: str, near: Near, max_distance: float) -> bool:
     """Whether a near text can be the wanted one, badly read."""
-    allowed = allowed_weight(len(wanted), max_distance)
+    allowed = allowed_weight(len(wanted), max_distance, index.noise)
     digits = has_digit(wanted)
     if near.distance <= min(2, allowed / 2) and not digits:
         return True
@@ -162,17 +173,32 @@ def _is_misread(index: SearchIndex, wanted: str, near: Near, max_distance: float
     spare = allowed - difference.weight
     if spare < 0 or not digits_may_differ(wanted, difference, max_distance):
         return False
-    return len(others) <= spare or sum(map(index.is_repeated, others)) <= spare
+    return len(others) <= spare or _other_words(index, others, set(own).difference(found.split())) <= spare
 
 
-def allowed_weight(size: int, max_distance: float) -> float:
+def _other_words(index: SearchIndex, found: Sequence[str], wanted: Collection[str]) -> int:
+    """How many words stand elsewhere too, but those much rarer than a wanted one: "te" is "the", misread there too."""
+    counts = [count for word in found if (count := index.count(word)) > 1]
+    own = max(map(index.count, wanted), default=0) if counts else 0
+    return sum(_MUCH_RARER * count > own for count in counts)
+
+
+def allowed_weight(size: int, max_distance: float, noise: float = 0.0) -> float:
     """How much of an answer of that many characters may differ, in edits; the first ones must not differ.
+
+    Args:
+        size: characters of the answer.
+        max_distance: share of those that may differ.
+        noise: of the document, digits inside words for each letter; on one that reads badly fewer must not differ.
 
     Example:
         >>> [round(allowed_weight(size, 0.35), 1) for size in (3, 5, 10, 40)]
-        [0.0, 0.5, 2.3, 12.8]
+        [0.0, 0.4, 2.2, 12.7]
+        >>> round(allowed_weight(10, 0.35, noise=0.02), 1)
+        2.5
     """
-    return max(0.0, max_distance * (size - _FREE))
+    badly = min(1.0, max(0.0, (noise - _WELL_READ) / (_BADLY_READ - _WELL_READ)))
+    return max(0.0, max_distance * (size - _FREE + _FEWER * badly))
 
 
 def _occurrence(text: SearchText, needle: Needle, span: Span) -> Occurrence:

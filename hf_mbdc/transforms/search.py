@@ -11,18 +11,20 @@ Three steps, the first two for all needles in one go:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from hf_mbdc.transforms.characters import SPACE, code_points, cuts, kinds_of
+from hf_mbdc.transforms.characters import code_points, cuts, digits_in_words, kinds_of
 from hf_mbdc.transforms.cuts import INSIDE, NOWHERE, Borders, Cuts, farthest
 from hf_mbdc.transforms.votes import Votes, count_votes, grams
 
-_AT_ONCE = 1 << 21  # characters of texts that needles look at in one go; keeps the memory flat
+# What is looked at in one go keeps the memory flat and the processor's cache warm.
+_CHARACTERS_AT_ONCE = 1 << 20  # of texts, for each needle
+_PLACES_AT_ONCE = 1 << 11
 _LEFT_OVER = 3  # characters of a word that a cut leaves out; fewer are misread ones
 _SHORT_WORD = 2  # characters of which misreading may leave none
 
@@ -41,27 +43,34 @@ class SearchIndex:
     Args:
         text: without whitespace at its ends.
         free: where it may be cut, bool (characters + 1,); None: where a word begins or ends (`characters.cuts`).
+
+    Attributes:
+        noise: digits inside its words (`characters.digits_in_words`), as a sign of misreading; 0 where `free` is given.
     """
 
     def __init__(self, text: str, free: np.ndarray | None = None) -> None:
         self.text = text
         codes = code_points(f" {text} ")
         self.grams = grams(codes)
-        kinds = kinds_of(text)
-        free = cuts(kinds) if free is None else free
-        inked = (kinds & SPACE) == 0
-        begins, ends = free.copy(), free.copy()
-        begins[:-1] &= inked
-        ends[1:] &= inked
-        inside = np.uint8(NOWHERE - INSIDE) * ~(free[:-2] | free[1:-1] | free[2:])
-        self.borders = Borders(codes[1:-1], np.uint8(NOWHERE) * ~begins, np.uint8(NOWHERE) * ~ends)
-        self.borders.begins[_LEFT_OVER - 1 :] -= inside
-        self.borders.ends[: 1 - _LEFT_OVER] -= inside
+        self.noise = 0.0
+        if free is None:
+            kinds = kinds_of(text)
+            free, self.noise = cuts(kinds), digits_in_words(kinds)
+        # 0 or 1 each, so that one operation looks at many places.
+        stuck, space = (~free).view(np.uint8), (codes[1:-1] == ord(" ")).view(np.uint8)
+        begins, ends = stuck.copy(), stuck.copy()
+        begins[:-1] |= space
+        ends[1:] |= space
+        begins *= np.uint8(NOWHERE)
+        ends *= np.uint8(NOWHERE)
+        inside = (stuck[:-2] & stuck[1:-1] & stuck[2:]) * np.uint8(NOWHERE - INSIDE)
+        begins[_LEFT_OVER - 1 :] -= inside
+        ends[: 1 - _LEFT_OVER] -= inside
+        self.borders = Borders(codes[1:-1], begins, ends)
 
-    def is_repeated(self, word: str) -> bool:
-        """Whether a word stands more than once between spaces."""
-        first = self._padded.find(f" {word} ")
-        return first >= 0 and self._padded.find(f" {word} ", first + 1) >= 0
+    def count(self, word: str) -> int:
+        """How often a word stands between spaces, those side by side counted once for two."""
+        return self._padded.count(f" {word} ")
 
     @cached_property
     def _padded(self) -> str:
@@ -86,35 +95,65 @@ def nearest(asked: Sequence[Asked]) -> list[tuple[list[Near], Votes]]:
         >>> found
         [Near(start=4, end=19, distance=1)]
     """
-    return [one for part in _parts(asked) for one in _nearest(part)]
+    votes = vote(asked)
+    return list(zip(near_places(asked, [of.places for of in votes]), votes, strict=True))
 
 
-def _parts(asked: Sequence[Asked]) -> Iterator[Sequence[Asked]]:
-    begin = characters = 0
-    for place, one in enumerate(asked):
-        characters += len(one.hay.text)
-        if characters > _AT_ONCE and place > begin:
-            yield asked[begin:place]
-            begin, characters = place, len(one.hay.text)
-    if begin < len(asked):
-        yield asked[begin:]
+def vote(asked: Sequence[Asked]) -> list[Votes]:
+    """Where the grams of each needle say that it is."""
+    return [
+        votes
+        for part in _parts(asked, (len(one.hay.text) for one in asked), _CHARACTERS_AT_ONCE)
+        for votes in _count_votes(part)
+    ]
 
 
-def _nearest(asked: Sequence[Asked]) -> Iterator[tuple[list[Near], Votes]]:
-    indexes = {id(one.hay): one.hay for one in asked}
-    number = {key: place for place, key in enumerate(indexes)}
-    of = [number[id(one.hay)] for one in asked]
-    needles = [one.needle for one in asked]
-    votes = count_votes([index.grams for index in indexes.values()], needles, of)
-    places = [place for vote in votes for place in vote.places]
+def _count_votes(asked: Sequence[Asked]) -> list[Votes]:
+    texts, of = _each_once([one.hay.grams for one in asked])
+    return count_votes(texts, [one.needle for one in asked], of)
+
+
+def near_places(asked: Sequence[Asked], places: Sequence[Sequence[int]]) -> list[list[Near]]:
+    """The parts near places where each needle may begin, nearest first, but those much farther than the nearest one."""
+    found: list[list[Near]] = []
+    sizes = [len(where) + (len(one.hay.text) >> 10) for one, where in zip(asked, places, strict=True)]
+    for part in _parts(list(zip(asked, places, strict=True)), sizes, _PLACES_AT_ONCE):
+        found += _near_places([one for one, _ in part], [where for _, where in part])
+    return found
+
+
+def _near_places(asked: Sequence[Asked], places: Sequence[Sequence[int]]) -> list[list[Near]]:
     found: list[list[Near]] = [[] for _ in asked]
-    if places:
-        cutter = Cuts([index.borders for index in indexes.values()], of, needles, [one.limit for one in asked])
-        which = np.arange(len(asked)).repeat([len(vote.places) for vote in votes])
-        for place, begin, end in cutter.find(which, np.array(places)):
-            if begin < end and (near := _near(asked[place], begin, end)):
-                found[place].append(near)
-    return zip(map(_nearest_first, found, map(len, needles)), votes, strict=True)
+    if any(places):
+        texts, of = _each_once([one.hay.borders for one in asked])
+        cutter = Cuts(texts, of, [one.needle for one in asked], [one.limit for one in asked])
+        which = np.arange(len(asked)).repeat(list(map(len, places)))
+        for number, begin, end in cutter.find(which, np.array([place for where in places for place in where])):
+            if begin < end and (near := _near(asked[number], begin, end)):
+                found[number].append(near)
+    return [_nearest_first(near, len(one.needle)) for near, one in zip(found, asked, strict=True)]
+
+
+T = TypeVar("T")
+
+
+def _parts(everything: Sequence[T], sizes: Iterable[int], most: int) -> Iterator[Sequence[T]]:
+    """Everything in parts, each but those of one of at most that size."""
+    begin = size = 0
+    for place, own in enumerate(sizes):
+        size += own
+        if size > most and place > begin:
+            yield everything[begin:place]
+            begin, size = place, own
+    if begin < len(everything):
+        yield everything[begin:]
+
+
+def _each_once(things: Sequence[T]) -> tuple[list[T], list[int]]:
+    """The different ones of several things, and which of them each is."""
+    different = {id(thing): thing for thing in things}
+    number = {key: place for place, key in enumerate(different)}
+    return list(different.values()), [number[id(thing)] for thing in things]
 
 
 def _near(asked: Asked, begin: int, end: int) -> Near | None:

@@ -20,7 +20,8 @@ _FIRST, _SECOND, _THIRD = (np.uint16(odd) for odd in (0x79B1, 0xCA6B, 0x2F35))
 _WIDTH = 3  # of the stretches of places that vote together, as a power of two
 STRETCH = 1 << _WIDTH
 SHORT = 12  # characters up to which misreading may leave but two grams whole
-_MOST, _MOST_OF_SHORT = 4, 16  # places of a needle
+_MOST, _MOST_OF_SHORT = 4, 16  # places of a needle, and with the others four times, or twice as many
+_LOWER = 0.25  # share of the most votes by which a second look goes lower
 _GRAMS = 24  # of a needle that vote, and up to twice as many: every second, third… of a long one
 
 
@@ -32,11 +33,13 @@ class Votes(NamedTuple):
             by as much and the needle's length.
         most: the most of them.
         places: where the needle would begin, most voted first; few.
+        others: the next ones, for when the needle is at none of these.
     """
 
     stretches: np.ndarray
     most: int
     places: list[int]
+    others: list[int]
 
 
 def grams(codes: np.ndarray) -> np.ndarray:
@@ -55,7 +58,7 @@ def count_votes(hays: Sequence[np.ndarray], needles: Sequence[str], of: Sequence
     Args:
         hays: the grams of the texts, with a space before and behind each.
         needles: at least one character each.
-        of: which text each needle is looked for in; never decreasing.
+        of: which text each needle is looked for in.
 
     Example:
         >>> hay = grams(code_points(" see the exam ple of it "))
@@ -67,7 +70,8 @@ def count_votes(hays: Sequence[np.ndarray], needles: Sequence[str], of: Sequence
     stretches = (lengths[of] + sizes >> _WIDTH) + 3  # the last one gets no votes
     rows = stretches.cumsum() - stretches
     places = _places(hays, needles, sizes, np.asarray(of), (rows << _WIDTH) - (lengths.cumsum() - lengths)[of])
-    counted = np.bincount(places >> _WIDTH, minlength=rows[-1] + stretches[-1] + 1).astype(np.uint16)
+    places >>= _WIDTH
+    counted = np.bincount(places, minlength=rows[-1] + stretches[-1] + 1).astype(np.uint16)
     return _peaks(counted[:-1] + counted[1:], sizes, rows, stretches)
 
 
@@ -80,18 +84,16 @@ def _places(
     within = np.arange(len(wanted)) - ((sizes + 2).cumsum() - (sizes + 2)).take(needle)
     voting = ((within % _step(sizes).take(needle) == 0) & (within < sizes.take(needle))).nonzero()[0]
     needle = needle.take(voting)
-    shifts = (begins + sizes + STRETCH).take(needle) - within.take(voting)
-    wanted, text = wanted.take(voting), of.astype(np.uint16).take(needle)
-    order = wanted.argsort(kind="stable")  # numbers of 16 bits are sorted by radix
-    order = order.take(text.take(order).argsort(kind="stable"))
-    keys, shifts = (text.take(order).astype(np.int64) << _BITS) + wanted.take(order), shifts.take(order)
+    keys = (of.take(needle) << _BITS) + wanted.take(voting)
+    order = keys.argsort(kind="stable")
+    keys, shifts = keys.take(order), ((begins + sizes + STRETCH).take(needle) - within.take(voting)).take(order)
     ends = np.append((keys[1:] != keys[:-1]).nonzero()[0] + 1, len(keys))  # of equal grams
     times = np.diff(ends, prepend=0)
     known = np.zeros((len(hays), 1 << _BITS), dtype=np.int32)
     known.ravel()[keys.take(ends - 1)] = np.arange(1, len(ends) + 1)
     # For every place in the texts the needles' equal grams, all of them where there are several.
     equal = np.concatenate([of_text.take(hay) for of_text, hay in zip(known, hays, strict=True)])
-    at = (equal != 0).nonzero()[0]
+    at = (equal != 0).nonzero()[0]  # of booleans: several times as fast
     equal = equal.take(at) - 1
     counts = times.take(equal)
     done = counts.cumsum()
@@ -102,18 +104,25 @@ def _places(
 def _peaks(pairs: np.ndarray, sizes: np.ndarray, rows: np.ndarray, stretches: np.ndarray) -> list[Votes]:
     """The votes of each needle, of those of all for two neighbouring stretches."""
     most = np.maximum.reduceat(pairs, rows)
-    high = (pairs >= _enough(sizes, most).repeat(stretches)[: len(pairs)]).nonzero()[0]
+    enough, least = _enough(sizes, most)
+    high = (pairs >= least.repeat(stretches)[: len(pairs)]).nonzero()[0]
     votes = pairs.take(high)
     top = ((votes >= pairs.take(high - 1)) & (votes > pairs.take(high + 1, mode="clip"))).nonzero()[0]
     top = top[(-votes[top].astype(np.int32)).argsort(kind="stable")]
     needle = rows.searchsorted(high[top], side="right") - 1
     begins = (high[top] - rows.take(needle) << _WIDTH) - sizes.take(needle)
     places: list[list[int]] = [[] for _ in sizes]
-    allowed = np.where(sizes <= SHORT, _MOST_OF_SHORT, _MOST).tolist()
-    for number, begin in zip(needle.tolist(), begins.tolist(), strict=True):
-        if len(places[number]) < allowed[number]:
+    others: list[list[int]] = [[] for _ in sizes]
+    few = np.where(sizes <= SHORT, _MOST_OF_SHORT, _MOST).tolist()
+    many = np.where(sizes <= SHORT, _MOST_OF_SHORT, 3 * _MOST).tolist()
+    chosen = votes[top] >= enough.take(needle)
+    for number, begin, first in zip(needle.tolist(), begins.tolist(), chosen.tolist(), strict=True):
+        if first and len(places[number]) < few[number]:
             places[number].append(begin)
-    return list(map(Votes, np.split(pairs, rows[1:]), most.tolist(), places))
+        elif len(others[number]) < many[number]:
+            others[number].append(begin)
+    own = zip(rows.tolist(), (rows + stretches).tolist(), most.tolist(), places, others, strict=True)
+    return [Votes(pairs[first:last], *rest) for first, last, *rest in own]
 
 
 def voters(size: int) -> int:
@@ -125,9 +134,16 @@ def _step(sizes: np.ndarray) -> np.ndarray:
     return np.maximum(1, sizes // _GRAMS)
 
 
-def _enough(sizes: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """How many votes make a place worth a look, by each needle's size and the most that it has anywhere."""
+def _enough(sizes: np.ndarray, most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many votes make a place worth a look, by each needle's size and the most that it has anywhere; and a second.
+
+    The places with fewer votes are looked at where the needle is at none of the first ones.
+    """
     all_of_them = -(-sizes // _step(sizes))
     share = np.where(2 * most.astype(np.int32) > all_of_them, 0.75, 0.6)
-    enough = np.where(sizes <= SHORT, 2, np.maximum(2, np.ceil(share * most)))
-    return np.where(most < np.maximum(2, all_of_them // 6), most + 1, enough).astype(np.uint16)
+    few = most < np.maximum(2, all_of_them // 6)
+    both = []
+    for part in (share, share - _LOWER):
+        enough = np.where(sizes <= SHORT, 2, np.maximum(2, np.ceil(part * most)))
+        both.append(np.where(few, most + 1, enough).astype(np.uint16))
+    return both[0], both[1]

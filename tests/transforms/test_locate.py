@@ -365,3 +365,18 @@ def test_candidates_are_in_order_and_apart_for_any_input(context: str, answers: 
     assert edges == sorted(edges)
     assert all(0 <= o.start < o.end <= len(context) for o in occurrences)
     assert all(0 < o.score <= 1.0 for o in occurrences)
+
+
+def test_on_a_page_that_reads_badly_more_may_differ() -> None:
+    assert found("th5s p4ge re4ds b5dly and the mqsiccians pl4y", "musicians") == ["mqsiccians"]
+    assert found("this page reads well and the mqsiccians play", "musicians") == []
+
+
+def test_a_word_that_is_much_rarer_than_the_wanted_one_is_the_wanted_one_misread() -> None:
+    assert found("to te south, " + "the one " * 8 + "te other", "the south") == ["te south"]
+    assert found("to te south, " + "one " * 8 + "te other", "the south") == []
+
+
+def test_where_other_places_share_more_with_an_answer_it_is_still_found() -> None:
+    page = "it is yes, and there output is yours whose 2ufpt s 9es, ahd the other is no"
+    assert found(page, "output is yes, and the") == ["2ufpt s 9es, ahd the"]
