@@ -2,7 +2,8 @@
 
 One file an approach, named as it is. An approach is a frozen dataclass: its fields are its options; `name`, `why`,
 `metric` and `meanings` are class variables; `reads` and `adds` are `Features`; `try_transform(batch)` returns the added
-columns and, per row, why it could not be handled (or None). A new approach is one new file here and nothing else.
+columns and, per row, why it could not be handled (or None); `transform_arrow`, where there is one, does the same on
+Arrow columns and is what `annotate` then calls. A new approach is one new file here and nothing else.
 """
 
 from hf_mbdc.approaches._annotate import Approach, annotate, annotate_with_rejected
