@@ -96,9 +96,11 @@ def warp(ink: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     count, height, width = ink.shape
     x, y = _sources(_inverse(matrices), width, height)
     stride = width + 2
-    place = ((y >> 8) * np.int32(stride) + (x >> 8)).astype(np.intp)
-    place += np.arange(count, dtype=np.intp)[:, None, None] * ((height + 2) * stride)
-    four = _neighbours(ink).take(place)
+    place = y >> 8
+    place *= stride
+    place += np.arange(count, dtype=np.int32)[:, None, None] * ((height + 2) * stride)
+    place += x >> 8
+    four = _neighbours(ink).take(place.astype(np.intp))
     # Two neighbours at a time, in the halves of a number: first those of the left column, then those of the right.
     right = (x & 255).view(np.uint32)
     mixed = four & _HALVES
@@ -123,15 +125,15 @@ _HALVES = np.uint32(0x00FF00FF)
 
 def _neighbours(ink: np.ndarray) -> np.ndarray:
     """Each pixel with the one on its right, the one below it and the one beside that, in the bytes of one number, so
-    that a place takes one look-up; flat, in a frame of one blank pixel on each side."""
+    that a place takes one look-up; flat, in a frame of one blank pixel on each side, up to the last with all four."""
     count, height, width = ink.shape
-    framed = np.zeros((count, height + 2, width + 2), dtype=np.uint32)
+    framed = np.zeros((count, height + 2, width + 2), dtype=np.uint8)
     framed[:, 1:-1, 1:-1] = ink
-    flat = framed.reshape(-1)
-    pairs = flat.copy()
-    pairs[:-1] |= flat[1:] << 8
-    four = pairs.copy()
-    four[: -(width + 2)] |= pairs[width + 2 :] << 16
+    flat = framed.reshape(-1).astype(np.uint32)
+    pairs = flat[1:] << 8
+    pairs |= flat[:-1]
+    four = pairs[width + 2 :] << 16
+    four |= pairs[: -(width + 2)]
     return four
 
 
