@@ -292,11 +292,11 @@ def _beyond_noise(influence: np.ndarray, rows: np.ndarray) -> float:
     g is the skewness of what each cluster did to the mean, 6/n its variance where there is none, n the number of
     clusters of one size that would be worth as much.
     """
-    square = float((influence**2).sum())
-    if square <= 0:
+    length = float(np.linalg.norm(influence))
+    if length <= 0:
         return 0.0
     clusters = float(rows.sum() ** 2 / (rows**2).sum())
-    skew_square = float((influence**3).sum() ** 2 / square**3) * clusters
+    skew_square = float(((influence / length) ** 3).sum() ** 2) * clusters
     return max(0.0, 1 - 6 / clusters / skew_square) if skew_square > 0 else 0.0
 
 
