@@ -197,8 +197,15 @@ def _encode_numbers(
                 _check_number(len(found), limit)
     else:
         found = np.asarray(values)
-    order = np.argsort(found)
     codes = np.empty(table.shape, dtype=_kind(len(found)))
+    if values is None and _are_small_whole(found):  # all ratings are among them: a look-up is several times faster
+        code_of = np.full(int(found[-1]) + 2, -1, codes.dtype)  # the last entry, −1, is for a missing rating
+        code_of[found.astype(np.intp)] = np.arange(len(found))
+        for block, out in zip(blocks, np.split(codes, range(size, len(table), size)), strict=True):
+            given = np.fmax(block, -1) if block.dtype.kind == "f" else block
+            np.take(code_of, given.astype(np.int16), out=out, mode="wrap")
+        return tuple(found.tolist()), codes
+    order = np.argsort(found)
     for block, out in zip(blocks, np.split(codes, range(size, len(table), size)), strict=True):
         place = np.minimum(np.searchsorted(found, block, sorter=order), max(0, len(found) - 1))
         out[:] = order[place] if len(found) else -1
@@ -219,6 +226,11 @@ def _distinct(block: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.bincount((block - low).ravel().astype(np.intp))).astype(block.dtype) + block.dtype.type(
         low
     )
+
+
+def _are_small_whole(values: np.ndarray) -> bool:
+    """Whether the numbers, which are sorted, are whole and from 0 to 10,000."""
+    return bool(len(values) and values[0] >= 0 and values[-1] <= 10_000 and (values == np.floor(values)).all())
 
 
 def _kind(values: int) -> Any:

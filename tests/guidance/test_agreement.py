@@ -257,3 +257,18 @@ def test_alpha_is_its_definition(table: np.ndarray) -> None:
     moved = krippendorff_alpha(table[::-1, ::-1], "ordinal").value
     assert moved == pytest.approx(krippendorff_alpha(table, "ordinal").value, abs=1e-12)
     assert krippendorff_alpha(table**3, "ordinal").value == pytest.approx(moved, abs=1e-12)  # ranks stay
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int8, np.uint8, np.int64, bool])
+def test_whole_numbers_are_looked_up_as_any_others_are_searched(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = np.array([[0, 7, 7], [3, 0, 1], [1, 1, 1]]).astype(kind)
+    if np.dtype(kind).kind == "f":
+        table[1, 1] = NONE
+    quick = read_ratings(table)
+    monkeypatch.setattr(ratings, "_are_small_whole", lambda values: False)
+    searched = read_ratings(table)
+    assert quick.codes.tolist() == searched.codes.tolist()
+    assert quick.values == searched.values
+    assert krippendorff_alpha(-1.0 - table.astype(float), "interval").value == pytest.approx(
+        krippendorff_alpha(table.astype(float), "interval").value, abs=1e-12
+    )
