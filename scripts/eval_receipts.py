@@ -102,8 +102,9 @@ def training_of(method: str, rows: Dataset, flags: argparse.Namespace) -> tuple[
     from hf_mbdc.approaches import annotate
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
 
-    if method == "last" or method == "random":
-        return annotate(rows, ExtractiveQA(method)), {}
+    approaches = {"last": ExtractiveQA("last"), "random": ExtractiveQA("random")}
+    if method in approaches:
+        return annotate(rows, approaches[method]), {}
     settings: dict[str, dict[str, Any]] = {
         "marginal": {"objective": "marginal"},
         "hard-EM": {"objective": "hard_em"},
