@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hf_mbdc.revisions import cells
 
-CELLS = st.lists(st.tuples(st.sampled_from(["", "a", "b", "ab", "abc", None]), st.integers(0, 9)), min_size=1)
+CELLS = st.lists(st.tuples(st.sampled_from(["", "a", "b", "ab", "abc", None]), st.integers(0, 3)), min_size=1)
 
 
 def chosen(column: list[Any], rows: np.ndarray | None) -> list[Any]:
@@ -22,7 +22,7 @@ def chosen(column: list[Any], rows: np.ndarray | None) -> list[Any]:
 @settings(max_examples=200, deadline=None)
 @given(CELLS, st.sampled_from([pa.string(), pa.large_string()]), st.sampled_from([1, 16, 10**9]), st.integers(0, 3))
 def test_texts_of_chosen_rows(column: list[tuple[Any, int]], kind: pa.DataType, runs: int, head: int) -> None:
-    """Of ten rows one goes and one is edited; `runs` makes texts lie in long runs, or be copied."""
+    """Of four rows one goes and one is edited; `runs` makes texts lie in long runs, or be copied."""
     before = ["x"] * head + [text for text, _ in column]
     kept = np.array([row for row in range(len(before)) if row < head or column[row - head][1] != 0], np.int64)
     assume(len(kept))
@@ -46,3 +46,10 @@ def test_what_lies_under_a_null_is_not_compared() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cells, "MANY_ROWS", runs)
             assert cells.differs_at(left, right, cells.Pairs(rows, None)).tolist() == [False, False, True]
+
+
+def test_a_null_is_no_empty_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "MANY_ROWS", 1e-9)  # all texts are compared where they lie
+    left, right = pa.array(["", None, "x", None]), pa.array([None, "", "x", None])
+    rows = np.arange(4)
+    assert cells.differs_at(left, right, cells.Pairs(rows, None)).tolist() == [True, True, False, False]
