@@ -4,6 +4,10 @@ NumPy stores an array of objects as a pickle, and a pickle is a program: `numpy.
 Here the pickle may only build plain data. Of all the functions that it can name, the four that NumPy needs to put
 arrays and numbers together are known, and each is replaced by one of ours that checks what it is given and makes lists,
 numbers and texts; not even NumPy's own code sees the pickle. Every other name is refused before anything is called.
+
+No file takes more memory than its size allows for. The unpickler is the one written in Python, a dozen times slower
+than the one in C, since that one makes room for any place of its memo that a file names, gigabytes for nine bytes. And
+what our functions make of the same bytes again and again is counted.
 """
 
 from __future__ import annotations
@@ -11,10 +15,13 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import struct
+import sys
 import tokenize
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,7 +31,7 @@ from hf_mbdc.loaders import files
 NDARRAY = "numpy.ndarray"  # stands for the class, which is only ever passed on
 MAGIC = b"\x93NUMPY"
 MAX_SIDES = 32  # dimensions of an array
-MAX_EMPTY_ROWS = 10_000  # of an array without values: its rows take memory and nothing in the file
+ROOM = 2  # bytes and values that functions may take, for each byte of the file: texts become bytes, and these values
 KINDS = "biufUS"  # of numbers and texts: bool, int, unsigned, float, str, bytes
 
 
@@ -63,7 +70,7 @@ def load_plain(stream: io.BytesIO, name: str) -> Any:
         ) from None
     except (pickle.UnpicklingError, EOFError, MemoryError, OverflowError, RecursionError) as error:
         raise DataError(f"The pickle in the file is broken: {_said(error)}", path=name) from None
-    except (ValueError, TypeError, AttributeError, IndexError, KeyError, UnicodeError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, AssertionError, struct.error) as error:
         # A pickle's instructions may be put together in any order, so the unpickler itself fails in any of these ways.
         raise DataError(f"The pickle in the file is broken: {_said(error)}", path=name) from None
 
@@ -76,15 +83,48 @@ class _RefusedError(Exception):
     """A pickle names something that is not admitted."""
 
 
-class _PlainUnpickler(pickle.Unpickler):
+class _Room:
+    """How much the functions may still take: everything that a file holds takes a part of it, and is taken once."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def take(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise pickle.UnpicklingError("more is made of it than it holds")
+
+
+class _PlainUnpickler(pickle._Unpickler):
+    read: Callable[[int], bytes]  # its parent makes both when it begins to load
+    append: Callable[[Any], None]
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream)
+        self._room = _Room(ROOM * len(stream.getbuffer()))
+
     def find_class(self, module: str, name: str) -> Any:
         admitted = ADMITTED.get((module, name))
         if admitted is None:
             raise _RefusedError(f"{module}.{name}")
-        return admitted
+        return admitted if isinstance(admitted, str) else _Function(partial(admitted, self._room))
 
     def persistent_load(self, pid: object) -> Any:
         raise _RefusedError(f"the persistent object {pid!r}")
+
+    def _load_bytearray(self) -> None:
+        """As its parent does, but without making room for what the file only says that it holds."""
+        (size,) = struct.unpack("<Q", self.read(8))
+        if size > sys.maxsize:
+            raise pickle.UnpicklingError("a text longer than memory")
+        self.append(bytearray(self.read(size)))
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BYTEARRAY8[0]: _load_bytearray,
+    }
 
 
 class _Function:
@@ -131,7 +171,11 @@ class _Kind:
 class _Array(list[Any]):
     """A list that is filled as NumPy fills an array; more than one dimension becomes lists of lists."""
 
-    __slots__ = ()
+    __slots__ = ("_room",)
+
+    def __init__(self, room: _Room) -> None:
+        super().__init__()
+        self._room = room
 
     def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) != 5:
@@ -141,8 +185,8 @@ class _Array(list[Any]):
         if not whole or not 1 <= len(shape) <= MAX_SIDES or not isinstance(kind, _Kind) or type(fortran) is not bool:
             raise pickle.UnpicklingError("the state of an array is malformed")
         count = math.prod(shape)
-        if not count and shape[0] > MAX_EMPTY_ROWS:
-            raise pickle.UnpicklingError(f"an array of {shape[0]} rows without values")
+        # Rows without values take memory and nothing in the file.
+        self._room.take(len(data) if isinstance(data, bytes) else count or shape[0])
         values = data if kind.code == "O" else kind.values(data, count)
         if not isinstance(values, list) or len(values) != count:
             raise pickle.UnpicklingError("an array has another number of values than its shape says")
@@ -161,57 +205,66 @@ def _columns_first(values: list[Any], shape: tuple[int, ...]) -> list[Any]:
     return np.asarray(values).reshape(shape, order="F").tolist()
 
 
-def _reconstruct(kind: object, shape: object, code: object) -> _Array:
+def _reconstruct(room: _Room, kind: object, shape: object, code: object) -> _Array:
     if kind != NDARRAY:
         raise pickle.UnpicklingError("an array of another class")
-    return _Array()
+    return _Array(room)
 
 
-def _kind(code: object, *flags: object) -> _Kind:
+def _kind(room: _Room, code: object, *flags: object) -> _Kind:
     if not isinstance(code, str) or len(code) > 12 or code.lstrip("<>|=")[:1] not in ("O", *KINDS):
         raise pickle.UnpicklingError(f"the data type {code!r}")
     return _Kind("O" if code.startswith("O") else code.lstrip("<>|="))
 
 
-def _scalar(kind: object, raw: object) -> Any:
-    if not isinstance(kind, _Kind) or kind.code == "O":
-        raise pickle.UnpicklingError("a number without a type")
+def _scalar(room: _Room, kind: object, raw: object) -> Any:
+    if not isinstance(kind, _Kind) or kind.code == "O" or not isinstance(raw, bytes):
+        raise pickle.UnpicklingError("a number without a type or bytes: its values do not fit their bytes")
+    room.take(len(raw))
     return kind.values(raw, 1)[0]
 
 
-def _encode(text: object, encoding: object = "latin1") -> bytes:
+def _encode(room: _Room, text: object, encoding: object = "latin1") -> bytes:
     if not isinstance(text, str) or encoding != "latin1":
         raise pickle.UnpicklingError(f"bytes in the encoding {encoding!r}")
+    room.take(len(text))
     return text.encode("latin1")
 
 
-def _no_bytes(*args: object) -> bytes:
+def _set(room: _Room, values: object = ()) -> set[Any]:
+    if not isinstance(values, list | tuple):
+        raise pickle.UnpicklingError("a set made of something else")
+    room.take(len(values))
+    return set(values)
+
+
+def _no_bytes(room: _Room, *args: object) -> bytes:
     if args:
         raise pickle.UnpicklingError("bytes made of something else")
     return b""
 
 
-def _from_buffer(raw: object, kind: object, shape: object, order: object) -> _Array:
-    array = _Array()
+def _from_buffer(room: _Room, raw: object, kind: object, shape: object, order: object) -> _Array:
+    array = _Array(room)
     array.__setstate__((1, shape, kind, order == "F", bytes(raw) if isinstance(raw, bytes | bytearray) else raw))
     return array
 
 
 # `numpy.core` is how NumPy 1 calls `numpy._core`. Protocols below 4 write sets, and below 3 bytes, by these names.
 ADMITTED: dict[tuple[str, str], Any] = {
-    ("_codecs", "encode"): _Function(_encode),
-    ("builtins", "set"): _Function(set),
-    ("__builtin__", "set"): _Function(set),
-    ("__builtin__", "bytes"): _Function(_no_bytes),
-    ("numpy", "dtype"): _Function(_kind),
+    ("_codecs", "encode"): _encode,
+    ("builtins", "set"): _set,
+    ("__builtin__", "set"): _set,
+    ("__builtin__", "bytes"): _no_bytes,
+    ("numpy", "dtype"): _kind,
     ("numpy", "ndarray"): NDARRAY,
     **{
         (f"numpy.{core}.{module}", name): function
         for core in ("core", "_core")
         for module, name, function in (
-            ("multiarray", "_reconstruct", _Function(_reconstruct)),
-            ("multiarray", "scalar", _Function(_scalar)),
-            ("numeric", "_frombuffer", _Function(_from_buffer)),
+            ("multiarray", "_reconstruct", _reconstruct),
+            ("multiarray", "scalar", _scalar),
+            ("numeric", "_frombuffer", _from_buffer),
         )
     },
 }

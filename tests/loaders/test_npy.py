@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import subprocess
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -142,7 +143,8 @@ def test_pickles_made_by_hand(tmp_path, code, message):
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ((1, (10**12, 0), "f8", False, b""), "1000000000000 rows without values"),
+        ((1, (10**12, 0), "f8", False, b""), "more is made of it than it holds"),
+        ((1, (10**12, 0), "O", False, []), "more is made of it than it holds"),
         ((1, (10**12,), "U0", False, b""), "texts without length|data type"),
         ((1, (2,), "f8", False, b"12345678"), "do not fit their bytes"),
         ((1, (-2,), "f8", False, b""), "the state of an array is malformed"),
@@ -156,9 +158,40 @@ def test_pickles_made_by_hand(tmp_path, code, message):
 )
 def test_arrays_that_lie_about_their_size(state, message):
     if isinstance(state, tuple) and isinstance(state[2], str):
-        state = (*state[:2], npy._kind(state[2]), *state[3:])
+        state = (*state[:2], npy._kind(npy._Room(0), state[2]), *state[3:])
     with pytest.raises(pickle.UnpicklingError, match=message):
-        npy._Array().__setstate__(state)
+        npy._Array(npy._Room(100)).__setstate__(state)
+
+
+def peak(payload):
+    """MiB that reading takes at most, whether it ends well or not."""
+    tracemalloc.start()
+    with contextlib.suppress(DataError):
+        npy.load_plain(io.BytesIO(payload), "a.npy")
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return taken / 2**20
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\x80\x03]r" + (2**26).to_bytes(4, "little") + b".",  # a place of the memo far away
+        b"\x80\x05\x96" + (2**30).to_bytes(8, "little") + b"ab.",  # bytes that are not there
+        b"\x80\x05\x8e" + (2**30).to_bytes(8, "little") + b"ab.",
+    ],
+)
+def test_a_small_file_never_takes_much_memory(payload):
+    assert peak(payload) < 4
+
+
+def test_the_same_bytes_are_not_taken_again_and_again():
+    text = b"X" + (100_000).to_bytes(4, "little") + b"a" * 100_000 + b"q\x00"
+    again = b"h\x01h\x00X\x06\x00\x00\x00latin1\x86R" * 500
+    payload = b"\x80\x02(" + text + b"c_codecs\nencode\nq\x01" + again + b"t."
+    with pytest.raises(DataError, match="more is made of it than it holds"):
+        npy.load_plain(io.BytesIO(payload), "a.npy")
+    assert peak(payload) < 4
 
 
 @pytest.mark.parametrize(
