@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from hf_mbdc.errors import DataError, RecipeError
-from hf_mbdc.guidance.ratings import RatingCounts, Ratings, read_counts, read_ratings
+from hf_mbdc.guidance.ratings import RatingCounts, Ratings, compact, read_counts, read_ratings
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 FEW_UNITS = 5_000  # up to here the interval is a bootstrap, from here on the delta method gives the same
@@ -128,7 +128,7 @@ def krippendorff_alpha(
         (0.773, 4, 11)
     """
     check_confidence(confidence)
-    data = read(ratings, counts, values)
+    data = compact(read(ratings, counts, values))
     found = coincidences(data, level)
     if not found.expected:
         interval, method = (math.nan, math.nan), "none"
@@ -197,7 +197,7 @@ def coincidences(data: Ratings | RatingCounts, level: Level) -> Coincidences:
     number = len(data.values)
     pairs, alone, units = np.zeros((number, number)), np.zeros(number), 0
     for _, block in _paired(data):
-        weights = 1 / (block.sum(axis=1) - 1)
+        weights = 1 / (row_sums(block) - 1)
         pairs += (block * weights[:, None]).T @ block
         alone += weights @ block
         units += len(block)
@@ -206,6 +206,11 @@ def coincidences(data: Ratings | RatingCounts, level: Level) -> Coincidences:
     pairs[np.diag_indices(number)] -= alone
     pairs = (pairs + pairs.T) / 2  # the same but for rounding
     return Coincidences(pairs, _differences(level, data.values, pairs.sum(axis=0)), data.values, level, units)
+
+
+def row_sums(block: np.ndarray) -> np.ndarray:
+    """Sums over the values: several times as fast as `sum(axis=1)`, as values are few and units many."""
+    return np.asarray(block @ np.ones(block.shape[1]))
 
 
 def check_confidence(confidence: float) -> None:
@@ -225,7 +230,7 @@ def normal_interval(value: float, error: float, confidence: float) -> tuple[floa
 def _paired(data: Ratings | RatingCounts) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The counts of units with two ratings or more, and which units of the block these are."""
     for _, block in data.blocks():
-        paired = block.sum(axis=1) > 1
+        paired = row_sums(block) > 1
         yield paired, block if paired.all() else block[paired]
 
 
@@ -270,7 +275,7 @@ def _delta(data: Ratings | RatingCounts, found: Coincidences, confidence: float)
     chance = (chance - expected) / (totals.sum() - 1)
     sums = np.zeros(2)
     for _, block in _paired(data):
-        own = ((block @ found.differences) * block).sum(axis=1) / (block.sum(axis=1) - 1)
+        own = row_sums((block @ found.differences) * block) / (row_sums(block) - 1)
         influence = (observed * (block @ chance) - expected * (own + block @ within)) / expected**2
         sums += influence.sum(), (influence**2).sum()
     variance = max(0.0, sums[1] - sums[0] ** 2 / found.units) * found.units / (found.units - 1)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from hf_mbdc.errors import DataError, RecipeError
-from hf_mbdc.guidance.agreement import Agreement, check_confidence, normal_interval, read
-from hf_mbdc.guidance.ratings import read_ratings
+from hf_mbdc.guidance.agreement import Agreement, check_confidence, normal_interval, read, row_sums
+from hf_mbdc.guidance.ratings import compact, read_ratings
 
 Weights = Literal["none", "linear", "quadratic"]
 
@@ -92,7 +92,7 @@ def fleiss_kappa(
         0.55
     """
     check_confidence(confidence)
-    data = read(ratings, counts, values)
+    data = compact(read(ratings, counts, values))
     number = _ratings_of_a_unit(data)
     totals, agreeing, units = np.zeros(len(data.values)), 0.0, 0
     for _, block in data.blocks():
@@ -147,7 +147,7 @@ def _weighted_kappa(shares: np.ndarray, weights: np.ndarray) -> tuple[float, flo
 def _ratings_of_a_unit(data: Any) -> int:
     number = 0
     for units, block in data.blocks():
-        each = block.sum(axis=1)
+        each = row_sums(block)
         number = number or round(each[each > 0][0]) if each.any() else number
         if (other := (each > 0) & (each != number)).any():
             raise DataError(
@@ -162,4 +162,4 @@ def _ratings_of_a_unit(data: Any) -> int:
 
 def _pairs_agreeing(block: np.ndarray, number: int) -> np.ndarray:
     """Share of the pairs of ratings of each unit that agree."""
-    return ((block**2).sum(axis=1) - number) / (number * (number - 1))
+    return (row_sums(block**2) - number) / (number * (number - 1))
