@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.guidance.agreement import Agreement, check_confidence, normal_interval, read, row_sums
-from hf_mbdc.guidance.ratings import compact, read_ratings
+from hf_mbdc.guidance.ratings import RatingCounts, Ratings, compact, read_ratings
 
 Weights = Literal["none", "linear", "quadratic"]
 
@@ -95,17 +95,16 @@ def fleiss_kappa(
     data = compact(read(ratings, counts, values))
     number = _ratings_of_a_unit(data)
     totals, agreeing, units = np.zeros(len(data.values)), 0.0, 0
-    for _, block in data.blocks():
+    for block in _rated(data):
         totals += block.sum(axis=0)
-        agreeing += _pairs_agreeing(block[block.any(axis=1)], number).sum()
-        units += int(block.any(axis=1).sum())
+        agreeing += _pairs_agreeing(block, number).sum()
+        units += len(block)
     shares = totals / totals.sum()
     apart, chance = float(1 - agreeing / units), float(1 - shares @ shares)
     one_value = np.count_nonzero(totals) < 2
     value = math.nan if one_value else 1 - apart / chance
     squares = 0.0
-    for _, block in data.blocks() if not one_value else ():
-        block = block[block.any(axis=1)]
+    for block in _rated(data) if not one_value else ():
         by_chance = 2 * (1 - chance - block @ shares / number)
         influence = (_pairs_agreeing(block, number) - 1 + apart) / chance + apart * by_chance / chance**2
         squares += float(influence @ influence)
@@ -158,6 +157,13 @@ def _ratings_of_a_unit(data: Any) -> int:
     if number < 2:
         raise DataError("No unit has two ratings", mend="Give units that two annotators rated: agreement needs two.")
     return number
+
+
+def _rated(data: Ratings | RatingCounts) -> Iterator[np.ndarray]:
+    """The counts of the units that have ratings."""
+    for _, block in data.blocks():
+        rated = row_sums(block) > 0
+        yield block if rated.all() else block[rated]
 
 
 def _pairs_agreeing(block: np.ndarray, number: int) -> np.ndarray:
