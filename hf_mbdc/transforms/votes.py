@@ -20,7 +20,8 @@ _FIRST, _SECOND, _THIRD = (np.uint16(odd) for odd in (0x79B1, 0xCA6B, 0x2F35))
 _WIDTH = 3  # of the stretches of places that vote together, as a power of two
 STRETCH = 1 << _WIDTH
 SHORT = 12  # characters up to which misreading may leave but two grams whole
-_MOST, _MOST_OF_SHORT = 4, 16  # places of a needle, and with the others four times, or twice as many
+_MOST, _MOST_OF_SHORT = 4, 16  # places of a needle
+_LOOKS = 3  # times as many places and others together
 _LOWER = 0.25  # share of the most votes by which a second look goes lower
 _GRAMS = 24  # of a needle that vote, and up to twice as many: every second, third… of a long one
 
@@ -108,21 +109,23 @@ def _peaks(pairs: np.ndarray, sizes: np.ndarray, rows: np.ndarray, stretches: np
     high = (pairs >= least.repeat(stretches)[: len(pairs)]).nonzero()[0]
     votes = pairs.take(high)
     top = ((votes >= pairs.take(high - 1)) & (votes > pairs.take(high + 1, mode="clip"))).nonzero()[0]
-    top = top[(-votes[top].astype(np.int32)).argsort(kind="stable")]
-    needle = rows.searchsorted(high[top], side="right") - 1
-    begins = (high[top] - rows.take(needle) << _WIDTH) - sizes.take(needle)
-    places: list[list[int]] = [[] for _ in sizes]
-    others: list[list[int]] = [[] for _ in sizes]
-    few = np.where(sizes <= SHORT, _MOST_OF_SHORT, _MOST).tolist()
-    many = np.where(sizes <= SHORT, _MOST_OF_SHORT, 3 * _MOST).tolist()
-    chosen = votes[top] >= enough.take(needle)
-    for number, begin, first in zip(needle.tolist(), begins.tolist(), chosen.tolist(), strict=True):
-        if first and len(places[number]) < few[number]:
-            places[number].append(begin)
-        elif len(others[number]) < many[number]:
-            others[number].append(begin)
-    own = zip(rows.tolist(), (rows + stretches).tolist(), most.tolist(), places, others, strict=True)
-    return [Votes(pairs[first:last], *rest) for first, last, *rest in own]
+    needle = rows.searchsorted(high.take(top), side="right") - 1
+    order = np.lexsort((-votes.take(top).astype(np.int32), needle))
+    top, needle = top.take(order), needle.take(order)
+    rank = np.arange(len(needle)) - needle.searchsorted(needle)
+    allowed = np.where(sizes <= SHORT, _MOST_OF_SHORT, _MOST).take(needle)
+    kept = (rank < _LOOKS * allowed).nonzero()[0]
+    first = (rank < allowed) & (votes.take(top) >= enough.take(needle))
+    top, needle, first = top.take(kept), needle.take(kept), first.take(kept)
+    begins = ((high.take(top) - rows.take(needle) << _WIDTH) - sizes.take(needle)).tolist()
+    until = needle.searchsorted(np.arange(len(sizes)), side="right")
+    from_, firsts = np.append(0, until[:-1]), np.bincount(needle[first], minlength=len(sizes))
+    own = zip(rows.tolist(), (rows + stretches).tolist(), most.tolist(), strict=True)
+    looks = zip(from_.tolist(), (from_ + firsts).tolist(), until.tolist(), strict=True)
+    return [
+        Votes(pairs[row:stop], count, begins[begin:middle], begins[middle:end])
+        for (row, stop, count), (begin, middle, end) in zip(own, looks, strict=True)
+    ]
 
 
 def voters(size: int) -> int:
