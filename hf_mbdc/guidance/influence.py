@@ -7,7 +7,7 @@ https://arxiv.org/abs/1703.04730, with the empirical Fisher matrix in place of t
 gradients as TRAK has them: Park et al. 2023, https://arxiv.org/abs/2303.14186; here of the loss, not of the margin).
 
 None of this is to be believed unseen: `linear_datamodeling_score` compares what the influences foretell with targets
-that were really trained on parts of the rows. What takes gradients is `hf_mbdc.experiments.gradients`; here is the algebra.
+that were really trained on parts of the rows. `hf_mbdc.experiments.gradients` takes gradients; here is the algebra.
 """
 
 from __future__ import annotations
