@@ -90,12 +90,14 @@ def attribute_rows(
         RecipeError: there is no such metric or method.
         TrainingError: see `launch`.
     """
-    from hf_mbdc.experiments.scores import score_predictions
+    from hf_mbdc.experiments.scores import check_metric, score_predictions
     from hf_mbdc.training.budget import with_steps_of
     from hf_mbdc.training.launch import launch
 
-    given = [None if name is None else str(name) for name in _column(rows, by, "train")]
-    sources = sorted({name for name in given if name is not None})
+    name = metric or approach.metric
+    check_metric(evaluation, approach, name)
+    given = [None if source is None else str(source) for source in _column(rows, by, "train")]
+    sources = sorted({source for source in given if source is not None})
     if not sources:
         raise DataError("No row names a source", column=by, mend="Name the column that says where rows came from.")
     clusters = _column(evaluation, plan.cluster_by, plan.split)
@@ -107,7 +109,6 @@ def attribute_rows(
         rows, evaluation, subsets_needed(sources, methods), by, earlier, with_steps_of(training, len(rows)), plan
     )
     results = launch(list(jobs.values()), work_dir=work_dir, max_parallel=max_parallel, on_progress=on_progress)
-    name = metric or approach.metric
     scored: dict[Subset, list[np.ndarray]] = {}
     for (subset, _), result in zip(jobs, results, strict=True):
         scored.setdefault(subset, []).append(

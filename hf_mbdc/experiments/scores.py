@@ -42,12 +42,22 @@ def score_predictions(table: pa.Table, evaluation: Dataset, approach: Extractive
         scores, nulls = (ordered[name].to_pylist() for name in ("candidate_scores", "null_score"))
         columns = zip(evaluation["candidates"][:], scores, nulls, references, strict=True)
         return np.array([_answer_probability(*row) for row in columns])
-    found = approach.score(ordered["prediction"].to_pylist(), references)
-    if metric not in found:
-        names = ", ".join((*found, ANSWER_PROBABILITY))
-        mend = f"Take one of {names}; the last needs the column candidates in the evaluation split."
-        raise RecipeError(f"There is no metric {metric!r}", mend=mend)
-    return np.asarray(found[metric], dtype=float)
+    check_metric(evaluation, approach, metric)
+    return np.asarray(approach.score(ordered["prediction"].to_pylist(), references)[metric], dtype=float)
+
+
+def check_metric(evaluation: Dataset, approach: ExtractiveQA, metric: str) -> None:
+    """Whether `score_predictions` knows a metric; to be asked before trainings.
+
+    Raises:
+        RecipeError: there is no such metric, or `answer_probability` without candidates.
+    """
+    known = approach.score([""], [[]])
+    if metric in known or (metric == ANSWER_PROBABILITY and "candidates" in evaluation.column_names):
+        return
+    names = ", ".join((*known, ANSWER_PROBABILITY))
+    mend = f"Take one of {names}; the last needs the column candidates in the evaluation split."
+    raise RecipeError(f"There is no metric {metric!r}", mend=mend)
 
 
 def _answer_probability(

@@ -259,6 +259,13 @@ def test_a_candidate_that_is_too_long_has_no_probability() -> None:
     ]
 
 
+def test_a_metric_that_is_none_is_told_before_any_training(launched: Launched) -> None:
+    rows = Dataset.from_list([row("1", **made(None)), row("a", **made("a"))])
+    with pytest.raises(RecipeError, match="There is no metric 'bleu'"):
+        run(rows, launched, metric="bleu")
+    assert launched.jobs == []
+
+
 def test_metrics_of_the_approach_are_in_the_order_of_the_rows() -> None:
     rows = Dataset.from_dict({"id": ["1", "2"], "answers": [["a"], ["b"]]})
     table = pa.table({"id": ["2", "1"], "prediction": ["b", "x"]})
