@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hf_mbdc.errors import DataError
 from hf_mbdc.records import Cost, Evidence
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from datasets import Dataset
+    from datasets import Dataset, DatasetDict
 
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
     from hf_mbdc.guidance.row_scores import RowScores
@@ -135,6 +136,23 @@ def weigh(
     budget = check_budget(parent.trainings, candidate.trainings)
     tokens = (budget.parent_tokens, budget.candidate_tokens)
     return dataclasses.replace(evidence, steps=budget.steps, tokens=tokens)
+
+
+def check_labels(dataset: DatasetDict, plan: EvaluationRecipe) -> None:
+    """Whether every row that decides has its cluster and slice, and there are clusters to compare.
+
+    Raises:
+        DataError: no verdict could come of it; told before the trainings, not after.
+    """
+    rows = dataset[plan.split]
+    for column in filter(None, (plan.cluster_by, plan.slice_by)):
+        for key, value in zip(rows["id"][:], rows[column][:], strict=True):
+            if value is None or value != value:  # NaN
+                mend = "Fill it in, leave the row out, or name another column."
+                raise DataError("The column has no value in a row", split=plan.split, column=column, id=key, mend=mend)
+    if len(set(rows[plan.cluster_by][:])) < 2:
+        mend = "Give the rows of two documents or more, so that one can tell how far another one would differ."
+        raise DataError("All rows are of one cluster", split=plan.split, column=plan.cluster_by, mend=mend)
 
 
 def row_scores(

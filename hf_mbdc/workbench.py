@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,7 @@ def check_rows(bench: Workbench, dataset: DatasetDict) -> None:
     Raises:
         DataError: they cannot.
     """
+    from hf_mbdc.measurement import check_labels
     from hf_mbdc.transforms.checks import check_columns
 
     wanted = bench.recipe.evaluation
@@ -100,17 +102,19 @@ def check_rows(bench: Workbench, dataset: DatasetDict) -> None:
         _check_label_column(dataset[split], split, wanted.cluster_by, "evaluation.cluster_by")
     if wanted.slice_by is not None:
         _check_label_column(dataset[wanted.split], wanted.split, wanted.slice_by, "evaluation.slice_by")
-    for split in bench.recipe.read_splits:
-        _check_apart(dataset["train"], dataset[split], wanted.cluster_by, split)
+    check_labels(dataset, wanted)
+    for one, other in itertools.combinations(read, 2):
+        _check_apart(dataset, one, other, wanted.cluster_by)
 
 
-def _check_apart(train: Dataset, rows: Dataset, column: str, split: str) -> None:
-    if shared := set(train[column][:]) & set(rows[column][:]):
+def _check_apart(dataset: DatasetDict, one: str, other: str, column: str) -> None:
+    if shared := set(dataset[one][column][:]) & set(dataset[other][column][:]):
+        what = "were trained on" if one == "train" else "chose among alternatives"
         raise DataError(
-            f"{len(shared)} values of {column!r} stand in train and in {split}",
+            f"{len(shared)} values of {column!r} stand in {one} and in {other}",
             column=column,
-            value=min(shared),
-            mend="Evaluation rows that were trained on measure memory: split by document, or name another column.",
+            value=min(shared, key=str),
+            mend=f"Evaluation rows that {what} measure memory: split by document, or name another column.",
         )
 
 
