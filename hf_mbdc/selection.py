@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 class Candidate:
     """Rows that an iteration proposes.
 
-    `steps`: those that made them. `search`: how they were chosen (`Halving.to_dict`); empty without alternatives.
-    `search_cost`: of the trainings of the search, and of the steps of the alternatives that were not chosen.
+    `steps`: those that made them. `search`: how they were chosen (`Halving.to_dict`, and alternatives that changed no
+    row, `unchanged`); empty without alternatives. `search_cost`: of the trainings of the search, and of the steps of
+    the alternatives that were not chosen.
     """
 
     dataset: DatasetDict
@@ -62,14 +63,16 @@ def propose(bench: Workbench, item: IterationRecipe, parent: Iteration, dataset:
         bench.say(f"Alternative {one.name}:")
         made[one.name] = Candidate(*synthesize(bench, one.steps, dataset, earlier_rows(bench, one.steps, parent)))
     changed = {name: found for name, found in made.items() if found.changes_rows}
-    if len(changed) < 2:
-        return next(iter(changed.values()), next(iter(made.values())))
     assert bench.recipe.halving is not None  # checked by read_recipe
-    halving, trainings = find_best(bench, {n: c.dataset["train"] for n, c in changed.items()}, dataset)
-    best = changed[halving.best]
-    others = sum((found.cost for name, found in made.items() if name != halving.best), Cost())
-    search = {"split": bench.recipe.halving.split, **halving.to_dict()}
-    return dataclasses.replace(best, search=search, search_cost=trainings + others)
+    if len(changed) > 1:
+        halving, trainings = find_best(bench, {n: c.dataset["train"] for n, c in changed.items()}, dataset)
+        found = halving.to_dict()
+    else:  # nothing to choose among; replaying must know all the same whose steps made the rows
+        found, trainings = {"best": next(iter(changed), next(iter(made))), "rungs": []}, Cost()
+    others = sum((one.cost for name, one in made.items() if name != found["best"]), Cost())
+    unchanged = [name for name in made if name not in changed]
+    search = {"split": bench.recipe.halving.split, "unchanged": unchanged, **found}
+    return dataclasses.replace(made[found["best"]], search=search, search_cost=trainings + others)
 
 
 def find_best(bench: Workbench, candidates: dict[str, Dataset], parent: DatasetDict) -> tuple[Halving, Cost]:

@@ -65,9 +65,8 @@ class Halving:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the record of an iteration."""
-        agreement = {str(budget): dataclasses.asdict(found) for budget, found in self.agreement.items()}
-        found = {**dataclasses.asdict(self), "agreement": agreement}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
 
     def __str__(self) -> str:
         names = sorted(self.rungs[0].scores, key=lambda name: [-r.scores.get(name, -np.inf) for r in self.rungs[::-1]])
@@ -173,3 +172,12 @@ def _check(candidates: Sequence[str], budget: int, smallest: int, seeds: Sequenc
         raise RecipeError(f"The smallest budget is {smallest} of {budget}", mend="Give one from 1 to the whole budget.")
     if eta < 2 or audit < 0:
         raise RecipeError(f"eta is {eta}, audit {audit}", mend="eta must be at least 2, audit at least 0.")
+
+
+def _plain(value: Any) -> Any:
+    """As JSON knows it: lists, keys that are texts, and null for a correlation that is not defined."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and np.isnan(value) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -122,3 +123,10 @@ def test_one_value_orders_nothing() -> None:
     assert math.isnan(found.spearman)
     assert math.isnan(found.kendall)
     assert found.spearman_interval == (-1, 1)
+
+
+def test_a_record_is_plain_json_also_where_all_score_alike() -> None:
+    alike = halve(list("abcd"), lambda names, budget, seeds: [np.full((1, 6), 0.5)] * len(names), budget=8, smallest=2)
+    found = alike.to_dict()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert {one["spearman"] for one in found["agreement"].values()} == {None}

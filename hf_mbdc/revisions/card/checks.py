@@ -29,6 +29,13 @@ def search_lines(search: dict[str, Any], quote: Quote) -> list[str]:
     """What the search found and spent, and whether short trainings order the alternatives as long ones do."""
     if not search:
         return []
+    unchanged = [quote(name) for name in search.get("unchanged", ())]
+    left_out = [f"Not compared, as they changed no row: {listed(unchanged)}."] if unchanged else []
+    if not search["rungs"]:
+        return [
+            f"The one alternative that changed rows: {quote(search['best'])}. Nothing was trained to choose it.",
+            *left_out,
+        ]
     share = f"{100 * search['spent'] / search['full']:.0f} %"
     lines = [
         f"Chosen on {quote(search['split'])}, which decides nothing else: {quote(search['best'])}, by "
@@ -38,10 +45,10 @@ def search_lines(search: dict[str, Any], quote: Quote) -> list[str]:
         low, high = found["spearman_interval"]
         lines.append(
             f"Order after {count(int(budget))} steps against the full one: Spearman's ρ "
-            f"{wording.number(found['spearman'], signed=True)} {wording.interval((low, high))} over "
+            f"{_correlation(found['spearman'])} {wording.interval((low, high))} over "
             f"{plural(found['candidates'], 'alternative')}."
         )
-    return lines
+    return [*lines, *left_out]
 
 
 def _of_evidence(found: Evidence, quote: Quote) -> Iterator[str]:
@@ -101,6 +108,10 @@ def _leaks(report: dict[str, Any], quote: Quote, *, first: bool) -> Iterator[str
 
 def _last_scores(rungs: Sequence[dict[str, Any]], name: str) -> list[float]:
     return [-rung["scores"].get(name, float("-inf")) for rung in reversed(rungs)]
+
+
+def _correlation(value: float | None) -> str:
+    return wording.MISSING if value is None else wording.number(value, signed=True)
 
 
 def _score(value: float | None) -> str:

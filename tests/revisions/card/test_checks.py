@@ -101,3 +101,14 @@ def test_a_search_is_a_table_with_the_best_first() -> None:
         "full would take.",
         "Order after 10 steps against the full one: Spearman's ρ +.50 [−.90, 1.00] over 3 alternatives.",
     ]
+    search |= {"unchanged": ["d"], "agreement": {"10": {**agreement, "spearman": None}}}
+    assert search_lines(search, code)[1:] == [
+        "Order after 10 steps against the full one: Spearman's ρ – [−.90, 1.00] over 3 alternatives.",
+        "Not compared, as they changed no row: `d`.",
+    ]
+    alone = {"best": "b", "split": "validation", "rungs": [], "unchanged": ["a"]}
+    assert search_rows(alone) == []
+    assert search_lines(alone, code) == [
+        "The one alternative that changed rows: `b`. Nothing was trained to choose it.",
+        "Not compared, as they changed no row: `a`.",
+    ]
