@@ -20,6 +20,7 @@ from hf_mbdc.rendering.shaping import problem_of
 from hf_mbdc.rendering.warping import move_boxes
 from hf_mbdc.transforms.characters import CharacterTable, code_points
 
+_KEPT = 256 << 20  # bytes of glyphs that are kept from batch to batch: 11,172 syllables at 1024 pixels have far more
 _FONT = 48  # number of the draw that chooses the font
 _AT_ONCE = 1 << 16
 # Scripts where no character changes another one: Hangul syllables and ideographs, first and last of each block.
@@ -89,6 +90,9 @@ class Drawer:
             texts: the words.
             keys: uint64 (rows,), see `row_keys`: all that is drawn by chance follows from a row's own.
         """
+        if self.glyphs.columns.nbytes > _KEPT:
+            self._set.clear()
+            del self.glyphs
         reasons = [problem_of(text) for text in texts]
         words = self.place(texts, keys, reasons)
         if words is None:

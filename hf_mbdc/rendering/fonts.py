@@ -253,10 +253,12 @@ def _usable(paths: Sequence[Path]) -> list[Font]:
 
 
 def _faces_in(path: Path) -> int:
-    """Faces in a file: the header of a collection says how many (OpenType, `ttcf`)."""
+    """Faces in a file: the header of a collection says how many (OpenType, `ttcf`), each with four bytes of it."""
     with path.open("rb") as file:
         head = file.read(12)
-    return int.from_bytes(head[8:12], "big") if head[:4] == b"ttcf" else 1
+    if head[:4] != b"ttcf":
+        return 1
+    return min(int.from_bytes(head[8:12], "big"), (path.stat().st_size - 12) // 4)
 
 
 def _system_folders() -> list[Path]:

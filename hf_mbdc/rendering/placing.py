@@ -11,6 +11,8 @@ from hf_mbdc.rendering.fonts import Font
 from hf_mbdc.rendering.glyphs import Glyphs, SetFont, fit
 from hf_mbdc.rendering.shaping import ShapedWord, Unshapeable, shape
 
+# Pixels: a JPEG file has at most 65,500, and single precision tells 1/256 pixel apart up to 65,535.
+WIDEST = 65_000
 SMALLEST = 7  # pixels an em; a word that needs a smaller font to fit in is refused
 
 
@@ -45,7 +47,7 @@ def place_in_line(codes: np.ndarray, lengths: np.ndarray, font: SetFont) -> tupl
         font: at its size and baseline.
 
     Returns:
-        The placed words, and which of them reach above or below the image, bool (words,).
+        The placed words, and which of them reach above or below the image or are wider than `WIDEST`, bool (words,).
     """
     glyphs = font.glyphs
     slot = font.slots(codes)
@@ -61,6 +63,7 @@ def place_in_line(codes: np.ndarray, lengths: np.ndarray, font: SetFont) -> tupl
     outside = np.logical_or.reduceat((top < 0) | (bottom > glyphs.height), first)
     start = np.minimum(np.minimum.reduceat(left, first), 0)
     stop = np.maximum(np.maximum.reduceat(right, first), np.maximum.reduceat(pen + facts[:, Glyphs.ADVANCE], first))
+    outside |= stop - start > WIDEST
     boxes = np.stack([left, top, right, bottom], axis=1)
     return Placed(word, slot, left, boxes, lengths, start, stop), outside
 
@@ -96,6 +99,9 @@ def place_shaped(
 def _place(text: str, fonts: Sequence[Font], glyphs: Glyphs, margin: int) -> tuple[Placed, list[Font]]:
     word, size, baseline = _fitted(text, fonts, glyphs.height, margin)
     count = 1 + max(cell.graphemes.stop - 1 for cell in word.cells)
+    end = -(-max(cell.right for cell in word.cells) // 64)
+    if end > WIDEST:
+        raise Unshapeable(f"The text of {count} characters is {end} pixels wide; an image has at most {WIDEST}")
     slots, lefts, owners = [], [], []
     for glyph in word.glyphs:
         column, quarter = divmod(round(glyph.x / 16), 4)
@@ -108,7 +114,6 @@ def _place(text: str, fonts: Sequence[Font], glyphs: Glyphs, margin: int) -> tup
     facts = glyphs.facts[slot]
     right = left + facts[:, Glyphs.WIDTH]
     ink = np.stack([left, facts[:, Glyphs.TOP], right, facts[:, Glyphs.BOTTOM]], axis=1)
-    end = -(-max((cell.right for cell in word.cells), default=0) // 64)
     placed = Placed(
         word=np.zeros(len(slot), dtype=np.int64),
         slot=slot,

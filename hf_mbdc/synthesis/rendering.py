@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 NAME = "rendering"
 REASON = "mbdc_reason"  # holds the reason of a rejected row on its way; never in a result
 MIN_HEIGHT, MAX_HEIGHT = 8, 1024
+_PIXELS = 1 << 28  # drawn at a time, for words of four characters: Arrow's columns of files end at 2 GiB
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,10 @@ class RenderOptions:
             what = "The height of word images is a number of pixels"
             mend = f"Give one from {MIN_HEIGHT} to {MAX_HEIGHT}; 32 is usual."
             raise RecipeError(what, key="height", value=self.height, mend=mend)
-        if isinstance(self.fonts, str):
+        if not isinstance(self.augmentation, Augmentation | None):
+            what, mend = "The augmentation is none", "Give Augmentation(), or None for black on white."
+            raise RecipeError(what, key="augmentation", value=self.augmentation, mend=mend)
+        if not isinstance(self.fonts, list | tuple):
             raise RecipeError("Fonts are a list", key="fonts", value=self.fonts, mend=f'Write ("{self.fonts}",).')
         object.__setattr__(self, "fonts", tuple(map(str, self.fonts)))
 
@@ -100,7 +104,7 @@ def render(
     Raises:
         DataError: a column is missing or of another type, an id is missing or not unique, a font cannot be used, or no
             row of a split can be drawn.
-        RecipeError: a source of fonts does not exist.
+        RecipeError: a source of fonts does not exist, or `num_proc` or `batch_size` is no number of at least 1.
 
     Example:
         >>> from datasets import Dataset
@@ -148,7 +152,12 @@ def render_with_rejected(
     if not isinstance(ds, Dataset | DatasetDict):
         what = f"Word images are drawn for a Dataset or DatasetDict, not {type(ds).__name__}"
         raise DataError(what, mend="Load one with hf_mbdc.load_dataset(…).")
+    for key, value in (("num_proc", num_proc), ("batch_size", batch_size)):
+        if (type(value) is not int or value < 1) and (key, value) != ("num_proc", None):
+            raise RecipeError(f"{key} is {value!r}", key=key, mend="Give a whole number of at least 1.")
     splits = dict(ds) if isinstance(ds, DatasetDict) else {str(ds.split) if ds.split else None: ds}
+    if not splits:
+        raise DataError("The dataset has no split", mend="Load one with hf_mbdc.load_dataset(…).")
     reads = Features({"id": Value("string"), "text": Value("string")})
     for split, part in splits.items():
         check_ids(part, split)
@@ -175,7 +184,7 @@ def _render_split(
     done = plain.map(
         _Render(options),
         batched=True,
-        batch_size=batch_size,
+        batch_size=min(batch_size, max(1, _PIXELS // (4 * options.height**2))),
         num_proc=min(num_proc, len(ds)) if num_proc else None,
         features=type(ds.features)({**plain.features, **columns(options), REASON: Value("string")}),
         new_fingerprint=_fingerprint(ds, options),

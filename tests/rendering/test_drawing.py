@@ -188,3 +188,25 @@ def test_every_glyph_of_a_small_font_or_a_reason(tmp_path: Path) -> None:
     drawn = draw(drawer, ["a가", "a"])
     assert drawn.reasons[0] == "No font draws U+AC00 HANGUL SYLLABLE GA '가'"
     assert drawn.reasons[1] is None
+
+
+@pytest.mark.parametrize("text", ["a" * 6000, "가" * 5000])
+@pytest.mark.parametrize("augmentation", [None, Augmentation(jpeg=1.0)])
+def test_words_too_wide_for_an_image_are_refused_and_spoil_no_other(
+    text: str, augmentation: Augmentation | None
+) -> None:
+    drawn = Drawer(("packaged",), 32, augmentation).draw([text, "값"], row_keys(["0", "1"], 0))
+    assert "an image has at most 65000" in (drawn.reasons[0] or "")
+    assert drawn.reasons[1] is None
+    assert drawn.files.is_valid().to_pylist() == [False, True]
+
+
+def test_glyphs_are_forgotten_where_they_take_too_much_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["값넓", "office", "대한민국"]
+    keys = row_keys(["0", "1", "2"], 0)
+    kept = Drawer(("packaged",), 32)
+    wanted = kept.draw(words, keys).files.to_pylist()
+    held = kept.glyphs
+    monkeypatch.setattr("hf_mbdc.rendering.drawing._KEPT", 0)
+    assert kept.draw(words, keys).files.to_pylist() == wanted
+    assert kept.glyphs is not held

@@ -10,7 +10,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 
 from hf_mbdc.errors import DataError, RecipeError
-from hf_mbdc.rendering.fonts import Font, find_fonts, is_ignorable, rasterize
+from hf_mbdc.rendering.fonts import Font, _faces_in, find_fonts, is_ignorable, rasterize
 
 
 def square(left: int, size: int) -> object:
@@ -104,3 +104,12 @@ def test_an_outline_is_drawn_where_it_is(tmp_path: Path) -> None:
 )
 def test_ignorable_characters(character: str, expected: bool) -> None:
     assert is_ignorable(character) is expected
+
+
+def test_a_collection_has_no_more_faces_than_its_header_has_room_for(tmp_path: Path) -> None:
+    """A count of four billion in a file of a few bytes would be four billion attempts."""
+    path = tmp_path / "many.ttc"
+    path.write_bytes(b"ttcf\0\1\0\0" + b"\xff" * 4 + bytes(40))
+    assert _faces_in(path) == 10
+    with pytest.raises(DataError, match="No usable font"):
+        find_fonts([str(tmp_path)])

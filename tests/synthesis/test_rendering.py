@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset, DatasetDict, Image
 
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.rendering.augmenting import Augmentation
+from hf_mbdc.rendering.drawing import Drawer
 from hf_mbdc.synthesis.rendering import RenderOptions, render, render_with_rejected
 
 WORDS = ("값", "넓다", "대한민국", "office", "كتاب", "3월", "Щука", "뷁", "한글", "בית")
@@ -99,3 +101,36 @@ def test_images_survive_saving(tmp_path: Path) -> None:
     drawn.to_parquet(str(tmp_path / "words.parquet"))
     again = Dataset.from_parquet(str(tmp_path / "words.parquet"), cache_dir=str(tmp_path / "cache"))
     assert files(again) == files(drawn)
+
+
+@pytest.mark.parametrize("options", [{"num_proc": 0}, {"num_proc": "2"}, {"batch_size": 0}, {"batch_size": None}])
+def test_processes_and_rows_a_call_are_numbers(options: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match="at least 1"):
+        render(rows(), **options)
+
+
+@pytest.mark.parametrize("options", [{"augmentation": True}, {"augmentation": {"noise": 1}}, {"fonts": Path("a.ttf")}])
+def test_options_of_a_wrong_type_are_refused_with_their_key(options: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError) as caught:
+        RenderOptions(**options)
+    assert caught.value.where["key"] == next(iter(options))
+
+
+def test_a_dict_without_splits_is_refused() -> None:
+    with pytest.raises(DataError, match="no split"):
+        render(DatasetDict())
+
+
+def test_high_images_are_drawn_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of 1000 words at 1024 pixels would be more than Arrow's 2 GiB."""
+    sizes = []
+    draw = Drawer.draw
+
+    def watched(self: Drawer, texts: list[str | None], keys: Any) -> Any:
+        sizes.append(len(texts))
+        return draw(self, texts, keys)
+
+    monkeypatch.setattr(Drawer, "draw", watched)
+    monkeypatch.setattr("hf_mbdc.synthesis.rendering._PIXELS", 4 * 64**2 * 3)
+    render(rows(), RenderOptions(height=64, seed=77))
+    assert sizes == [3, 3, 3, 1]
