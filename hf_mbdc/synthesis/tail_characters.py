@@ -81,11 +81,19 @@ class TailOptions:
         if type(self.candidates) is not int or self.candidates < 1:
             what = "There is at least one candidate"
             raise RecipeError(what, key="candidates", value=self.candidates, mend="16 is a good number.")
+        if not isinstance(self.charset, str) and not (
+            isinstance(self.charset, list | tuple) and all(isinstance(character, str) for character in self.charset)
+        ):
+            mend = "Give a string, or a list of strings."
+            raise RecipeError("The charset is no text", key="charset", value=self.charset, mend=mend)
+        if not isinstance(self.mixture, Mapping):
+            mend = "natural: 0.7 and injected: 0.3, say."
+            raise RecipeError("A mixture gives recipes their shares", key="mixture", value=self.mixture, mend=mend)
         for recipe, share in self.mixture.items():
             if recipe not in RECIPES:
                 mend = f"Take some of {', '.join(RECIPES)}."
                 raise RecipeError(f"There is no recipe {recipe!r}", key="mixture", mend=mend)
-            if not 0 <= share < float("inf"):
+            if not isinstance(share, int | float) or not 0 <= share < float("inf"):
                 mend = "Give a number of at least 0."
                 raise RecipeError(f"The share of {recipe!r} is {share!r}", key="mixture", mend=mend)
         if not sum(self.mixture.values()) > 0:

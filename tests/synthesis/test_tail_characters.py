@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -229,3 +229,24 @@ def test_shares_add_up() -> None:
     assert shares({"natural": 1, "random": 1, "injected": 1}, 10) == {
         "natural": 4, "reweighted": 0, "injected": 3, "language_aware": 0, "random": 3
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"charset": 5}, {"charset": [1]}, {"charset": None}, {"mixture": 0.3}, {"mixture": {"natural": "1"}}],
+)
+def test_options_of_a_wrong_type_are_refused_with_their_key(options: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError) as caught:
+        TailOptions(**options)
+    assert caught.value.where["key"] == next(iter(options))
+
+
+@pytest.mark.parametrize("corpus", [CORPUS.to_iterable_dataset(), DatasetDict(train=CORPUS), [1]])
+def test_words_come_from_one_split_in_memory(corpus: Any) -> None:
+    with pytest.raises(DataError, match="Words are drawn from a Dataset, not"):
+        make(corpus=corpus)
+
+
+def test_weights_are_numbers() -> None:
+    with pytest.raises(DataError, match="is string, no number"):
+        make(weight="text")

@@ -12,7 +12,7 @@ import numpy as np
 from hf_mbdc.errors import DataError
 from hf_mbdc.transforms.character_histogram import plain_strings
 from hf_mbdc.transforms.character_rows import CharacterRows, Form, Unit, cut_characters, write_texts
-from hf_mbdc.transforms.checks import check_columns, check_ids
+from hf_mbdc.transforms.checks import check_columns, check_ids, describe
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -105,12 +105,18 @@ def read_corpus(rows: Dataset, charset: Sequence[str], weight: str | None, form:
     """
     import pyarrow as pa
     import pyarrow.compute as pc
-    from datasets import Features, Value
+    from datasets import Dataset, Features, Value
 
+    if not isinstance(rows, Dataset):
+        mend = "Give one split, e.g. ds['train'], or Dataset.from_list(list(stream.take(100_000)))."
+        raise DataError(f"Words are drawn from a Dataset, not {type(rows).__name__}", mend=mend)
     check_ids(rows)
     check_columns(rows.features, Features({"text": Value("string")}))
     if weight is not None and weight not in rows.column_names:
         raise DataError(f"There is no column {weight!r}", column=weight, mend="Name one that says how often a word is.")
+    if weight is not None and describe(rows.features[weight]) not in ("integer", "float"):
+        what = f"Column {weight!r} is {describe(rows.features[weight])}, no number"
+        raise DataError(what, column=weight, mend=f'Make it one: ds.cast_column("{weight}", Value("float64")).')
     names = ["id", "text", *([weight] if weight else [])]
     table = rows.select_columns(names).with_format("arrow")[:].sort_by("id")
     texts = plain_strings(table["text"].combine_chunks())
