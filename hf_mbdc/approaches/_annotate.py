@@ -268,7 +268,8 @@ def _warn(rows: Sequence[LeftOut]) -> None:
 def _fingerprint(ds: Dataset, approach: Approach) -> str:
     """Changes with the data, the options, the code that makes the columns, and what that code stands on."""
     digest = hashlib.sha256(f"{ds._fingerprint}\n{approach!r}\n{unicodedata.unidata_version}".encode())
-    digest.update(importlib.metadata.version("rapidfuzz").encode())
+    for dependency in ("rapidfuzz", "regex"):  # which cuts grapheme clusters
+        digest.update(importlib.metadata.version(dependency).encode())
     package = Path(__file__).parents[1]
     for path in sorted([*Path(__file__).parent.glob("_*.py"), *(package / "transforms").glob("*.py")]):
         digest.update(path.read_bytes())

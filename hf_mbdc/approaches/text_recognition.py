@@ -95,7 +95,7 @@ class TextRecognition:
         if isinstance(self.frequencies, Mapping):
             object.__setattr__(self, "frequencies", CharacterFrequencies(**self.frequencies))
         given = self.charset
-        if not isinstance(given, str) and not all(isinstance(character, str) for character in given):
+        if not isinstance(given, str | list | tuple) or not all(isinstance(character, str) for character in given):
             _refuse("charset", given, "Take a string, or a list of strings.")
         object.__setattr__(self, "charset", split_characters(given, self.normalization, self.unit))
 

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_from_disk
@@ -156,3 +157,9 @@ def test_only_train_is_counted() -> None:
 def test_wrong_options(options: dict, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         TextRecognition(**options)
+
+
+@pytest.mark.parametrize("charset", [5, None, [1], b"ab"])
+def test_a_charset_of_a_wrong_type_is_refused(charset: Any) -> None:
+    with pytest.raises(RecipeError, match="Take a string, or a list of strings"):
+        TextRecognition(charset=charset)
