@@ -31,6 +31,11 @@ class AARun:
         pairs = f"{self.metric} on {self.split}, seeds {list(self.seeds)} against {list(self.others)}, the same data"
         if self.passed:
             told = "As it must be, no difference is found."
+        elif len(self.seeds) == 1:
+            told = (
+                "A difference is found where there is none: with one seed each, what seeds do is not told from what "
+                "data do. Such a set-up takes luck for gain; give evaluation.seeds two or more."
+            )
         else:
             chance = 1 - self.comparison.confidence
             told = (
@@ -53,7 +58,8 @@ def aa(
     """Trains the target on one revision with as many other seeds, and compares it with itself.
 
     The pairs of seeds mean nothing here, as in every comparison the chance of a false verdict is what the confidence
-    leaves. One run is a check of the set-up, not a measurement of that chance: `scripts/eval_guidance.py` measures it.
+    leaves. With one seed it is larger, as nothing shows what seeds do. One run is a check of the set-up, not a
+    measurement of that chance: `scripts/eval_guidance.py` measures it.
 
     Args:
         repo_id: `namespace/name`.
@@ -73,10 +79,12 @@ def aa(
     """
     from hf_mbdc.experiments.revision import read_revision
     from hf_mbdc.guidance.controls import other_seeds
+    from hf_mbdc.measurement import check_labels
     from hf_mbdc.progress import stage, without_bars_of_datasets
 
     with without_bars_of_datasets():
         found = read_revision(repo_id, revision, repository=repository)
+        check_labels(found.dataset, found.plan)
         seeds, others = found.plan.seeds, tuple(other_seeds(found.plan.seeds))
         with stage(f"Training the target on {found.record.version} (seeds: 2 × {len(seeds)})", show=progress) as update:
             both = found.measure(

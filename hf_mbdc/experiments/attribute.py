@@ -60,10 +60,12 @@ def attribute(
     """
     from huggingface_hub.constants import HF_HOME
 
+    from hf_mbdc.measurement import check_labels
     from hf_mbdc.progress import stage, without_bars_of_datasets
 
     with without_bars_of_datasets():
         asked = read_revision(repo_id, revision, repository=repository)
+        check_labels(asked.dataset, asked.plan)
         training = dataclasses.replace(asked.training, objective="chosen")
         if epochs is not None:
             training = dataclasses.replace(training, epochs=epochs, max_steps=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,11 +87,14 @@ def renew(
     Example:
         >>> print(renew("me/receipts", "validation", "v2.0.0", repository="./repo"))  # doctest: +SKIP
     """
+    from hf_mbdc.measurement import check_labels
     from hf_mbdc.progress import stage, without_bars_of_datasets
 
     with without_bars_of_datasets():
         found = read_revision(repo_id, revision, repository=repository)
         rows = _check_split(found, split)
+        for name in (found.plan.split, split):
+            check_labels(found.dataset, dataclasses.replace(found.plan, split=name, slice_by=None))
         parent = _parent_of(found, repository)
         measured = []
         for one in [found, *([parent] if parent else [])]:
@@ -131,8 +135,6 @@ def _score(
 
 def _parent_of(found: Revision, repository: str | Path | Repository | None) -> Revision | None:
     """The parent, trained as it was when the revision was weighed against it."""
-    import dataclasses
-
     record = found.record
     if record.evidence is None or record.parent is None:
         return None

@@ -81,7 +81,6 @@ def read_revision(
     """
     from hf_mbdc.approaches import make_approach
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
-    from hf_mbdc.measurement import check_labels
     from hf_mbdc.publishing.history import load, show
     from hf_mbdc.recipe import Recipe
     from hf_mbdc.records import build
@@ -91,7 +90,6 @@ def read_revision(
     plan, training = plan_of(record, dataset)
     for name in ("train", plan.split):
         check_split(dataset, name, ("id", "answers", plan.cluster_by, plan.slice_by))
-    check_labels(dataset, plan)
     if not record.recipe.get("target"):
         return Revision(record, dataset, ExtractiveQA(), training, plan)
     recipe: Recipe = build(Recipe, record.recipe)

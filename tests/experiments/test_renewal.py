@@ -129,6 +129,14 @@ def test_the_same_data_with_other_seeds_is_no_gain(tmp_path: Path, fake: FakeTar
     assert "A difference is found where there is none" in str(found)
 
 
+def test_with_one_seed_it_is_not_put_down_to_chance(tmp_path: Path, fake: FakeTarget) -> None:
+    published(tmp_path, seeds=(0,))
+    fake.by_seed = {1: 2}
+    told = str(aa(ID, repository=tmp_path, work_dir=tmp_path / "work", progress=False))
+    assert "with one seed each" in told
+    assert "By chance" not in told
+
+
 def test_a_decision_is_made_again_from_its_scores(tmp_path: Path, fake: FakeTarget) -> None:
     published(tmp_path)
     evidence = mbdc.show(ID, repository=tmp_path).evidence
@@ -154,3 +162,14 @@ def test_the_commands_print_what_the_functions_find(
     assert json.loads(runner.invoke(app, ["renew", ID, "validation", *work, "--json"]).output)["version"] == "v2.0.0"
     assert "the same data" in runner.invoke(app, ["aa", ID, *work]).output
     assert json.loads(runner.invoke(app, ["aa", ID, *work, "--json"]).output)["passed"] is True
+
+
+def test_rows_whose_document_is_not_known_are_told_before_any_training(tmp_path: Path, fake: FakeTarget) -> None:
+    published(tmp_path)
+    rows, trained = mbdc.load(ID, repository=tmp_path), len(fake.jobs)
+    features = rows["validation"].features
+    rows["validation"] = rows["validation"].map(lambda row: {"document_id": None}, features=features)
+    mbdc.publish(rows, ID, repository=tmp_path, message="a new split")
+    with pytest.raises(DataError, match=r"no value in a row \(split 'validation', column 'document_id'"):
+        renew(ID, "validation", repository=tmp_path, work_dir=tmp_path / "work", progress=False)
+    assert len(fake.jobs) == trained
