@@ -74,7 +74,7 @@ def judge(bench: Workbench, drafted: Draft, parent: Iteration, dataset: DatasetD
         against = weigh(others[0], after, rows, metric, plan, alpha=looks.next)
         evidence = hold_against(evidence, TOKEN_MATCHED, len(control), against)
     told |= {"evidence": evidence, "decision": decide(evidence), "scores": means(bench, after, dataset)}
-    paid = Cost() if _is_paid(parent, evidence) else before.cost
+    paid = Cost() if _is_paid(bench, parent, evidence) else before.cost
     cost = sum((one.cost for one in others), paid + after.cost)
     return Judgement(told, cost, row_scores(before, after, rows, metric, plan))
 
@@ -186,7 +186,12 @@ def means(bench: Workbench, measured: Measurement, dataset: DatasetDict) -> dict
     return measured.means(bench.approach.metric, dataset[plan.split][plan.slice_by][:] if plan.slice_by else None)
 
 
-def _is_paid(parent: Iteration, evidence: Evidence) -> bool:
-    """Whether the parent's own record has paid for its trainings: it was measured, with the same number of steps."""
-    then = parent.evidence.steps if parent.evidence else None
-    return bool(parent.scores) and then in (None, evidence.steps)
+def _is_paid(bench: Workbench, parent: Iteration, evidence: Evidence) -> bool:
+    """Whether the parent's own record has paid for its trainings: the same target, seeds and number of steps."""
+    from hf_mbdc.recipe import recipe_to_dict
+
+    then, now = parent.recipe, recipe_to_dict(bench.recipe)
+    if not parent.scores or then.get("target") != now["target"]:
+        return False
+    steps = parent.evidence.steps if parent.evidence else None
+    return steps in (None, evidence.steps) and set(evidence.seeds) <= set(then["evaluation"]["seeds"])

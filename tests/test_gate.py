@@ -12,12 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from datasets import Dataset, concatenate_datasets
+from typer.testing import CliRunner
 
 import hf_mbdc as mbdc
+from hf_mbdc.cli import app
 from hf_mbdc.errors import DataError, RevisionNotFoundError
 from hf_mbdc.gate import hold_against
 from hf_mbdc.guidance.compare import compare
 from hf_mbdc.guidance.decide import decide
+from hf_mbdc.publishing.comparison import compare_again
 from hf_mbdc.publishing.history import decisions, scores
 from hf_mbdc.recipe import AlternativeRecipe, HalvingRecipe, IterationRecipe, Recipe, StepRecipe, read_recipe
 from hf_mbdc.records import Cost, Evidence, StepRecord
@@ -106,6 +109,10 @@ def test_more_of_the_same_data_is_not_better_data(tmp_path: Path, monkeypatch: p
     assert set(matched.train["mbdc_source"]) == {None, "resampled"}
     card = FolderRepository(tmp_path).read(ID, last.branch, "README.md").decode()
     assert "token-matched" in card
+    assert compare_again(ID, last.branch, repository=tmp_path).verdict == "inconclusive"
+    told = CliRunner().invoke(app, ["compare", ID, last.branch, "--repository", str(tmp_path)]).output
+    assert told.startswith("inconclusive: ")
+    assert last.decision.reason in told
 
 
 def test_new_data_that_beats_as_much_old_data_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +169,18 @@ def test_every_look_at_the_same_rows_has_its_share_of_the_error(
     two = mbdc.run(recipe(tmp_path, decisions=2, control=False, seeds=(0, 1)), progress=False)
     assert two.evidence is not None
     assert (two.evidence.look, two.evidence.alpha) == (2, pytest.approx(0.025))
-    assert len(decisions(ID, FolderRepository(tmp_path))) == 2
+    repository = FolderRepository(tmp_path)
+    assert len(decisions(ID, repository)) == 2
+    assert one.cost.cpu_seconds == 1  # the candidate; the parent was paid for by its own version
+    assert two.cost.cpu_seconds == 4  # nobody has paid for the parent with the second seed
+    folder = repository.snapshot(ID, two.branch)
+    files: dict[str, bytes | Path] = {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
+    }
+    files.pop(".gitattributes", None)
+    files["README.md"] = (folder / "README.md").read_bytes() + b"A note."
+    repository.commit(ID, files, parent=two.sha, message="a note in the card", branch=two.branch)
+    assert len(decisions(ID, repository)) == 2  # a card that was edited is no further decision
     trained = len(fake.jobs)
     with pytest.raises(DataError, match=r"have made 2 decisions.*evaluation\.decisions.*renew"):
         mbdc.run(recipe(tmp_path, decisions=2, control=False, seeds=(0, 1, 2)), progress=False)
@@ -237,6 +255,36 @@ def test_the_best_of_several_alternatives_is_found_cheaply_and_judged_elsewhere(
     assert last.cost.cpu_seconds == last.search["trainings"] + 1
     card = FolderRepository(tmp_path).read(ID, last.version, "README.md").decode()
     assert "3 folds" in card
+    assert mbdc.replay(ID, last.version, repository=tmp_path, progress=False).same
+
+
+def test_an_alternative_that_alone_changes_rows_is_recorded_and_replayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(rows: Dataset, *args: object, options: Any, **settings: object) -> StepResult:
+        old, cost = add_provenance_columns(rows), Cost(cpu_seconds=options.folds)
+        if options.folds == 2:  # finds nothing to do
+            return StepResult(old, StepRecord("relabel_occurrences", "model-guided synthesis", "", cost=cost))
+        changed = old.map(lambda row: {**row, "mbdc_source": "folds"})
+        return StepResult(
+            changed, StepRecord("relabel_occurrences", "model-guided synthesis", "", changed=len(old), cost=cost)
+        )
+
+    monkeypatch.setattr("hf_mbdc.synthesis.relabel_occurrences.relabel_occurrences", step)
+    install(monkeypatch, lambda rows: 0 if has(rows, "folds") else 2)
+    plan = recipe(tmp_path)
+    ways = tuple(
+        AlternativeRecipe(f"{n} folds", (StepRecipe("relabel_occurrences", options={"folds": n}),)) for n in (2, 3)
+    )
+    plan = replace(
+        plan,
+        halving=HalvingRecipe(smallest=4),
+        iterations=(plan.iterations[0], IterationRecipe("The best number of folds", alternatives=ways)),
+    )
+    last = mbdc.run(plan, progress=False)
+    assert (last.search["best"], last.search["unchanged"], last.search["rungs"]) == ("3 folds", ["2 folds"], [])
+    assert last.cost.cpu_seconds == 2 + 3 + 1  # both steps, and the candidate's training
+    assert "changed no row: `2 folds`" in FolderRepository(tmp_path).read(ID, last.version, "README.md").decode()
     assert mbdc.replay(ID, last.version, repository=tmp_path, progress=False).same
 
 

@@ -21,12 +21,16 @@ def compare(
 ) -> None:
     """Compare a version with its parent again, from the published scores of single rows; trains nothing."""
     from hf_mbdc.publishing.comparison import compare_again
+    from hf_mbdc.publishing.history import show
 
     found = compare_again(repo_id, revision, slice_by=slice_by, repository=repository)
     if as_json:
         print_json({**dataclasses.asdict(found), "plan": dataclasses.asdict(found.plan)})
-    else:
-        _print_lines(str(found))
+        return
+    _print_lines(str(found))
+    record = show(repo_id, revision, repository=repository)
+    if record.evidence is not None and record.evidence.controls:
+        _print_lines(record.decision.reason)  # its verdict rests on them, too
 
 
 @app.command()

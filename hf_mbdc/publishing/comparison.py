@@ -48,4 +48,5 @@ def compare_again(
             raise DataError("The split has no such column", split=found.split, column=slice_by, mend=mend)
         names = dict(zip(rows["id"][:], rows[slice_by][:], strict=True))
         kept = dataclasses.replace(kept, slices=[str(names[key]) for key in kept.ids])
-    return compare(kept, confidence=found.confidence, alpha=found.alpha, minimum_effect=found.minimum_effect)
+    again = compare(kept, confidence=found.confidence, alpha=found.alpha, minimum_effect=found.minimum_effect)
+    return dataclasses.replace(again, verdict=found.verdict)  # a control may have forbidden what the parent allows

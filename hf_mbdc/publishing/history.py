@@ -204,15 +204,19 @@ def candidates(repo_id: str, repository: Repository) -> list[Iteration]:
 
 def decisions(repo_id: str, repository: Repository) -> list[Iteration]:
     """Every record that holds evidence: accepted or refused, and also those of a candidate that was measured again."""
-    known = {item.sha: item for item in versions(repo_id, repository)}
+    found = versions(repo_id, repository)
+    known = {item.sha for item in found}
+    told = set()  # a later card-only commit carries the same manifest: no further decision
     on_main = {commit.sha for commit in repository.commits(repo_id)}
     for branch in repository.branches(repo_id):
         if branch.startswith(CANDIDATES):
             for commit in repository.commits(repo_id, branch):
                 if commit.sha not in on_main and commit.sha not in known:
                     item = find_manifest(repo_id, commit.sha, repository)
-                    known |= {commit.sha: item} if item is not None else {}
-    return [item for item in known.values() if item.evidence is not None]
+                    if item is not None and item.to_json() not in told:
+                        told.add(item.to_json())
+                        found.append(item)
+    return [item for item in found if item.evidence is not None]
 
 
 def add_missing_tags(history: Sequence[Iteration], repository: Repository) -> None:
