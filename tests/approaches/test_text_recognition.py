@@ -163,3 +163,9 @@ def test_wrong_options(options: dict, message: str) -> None:
 def test_a_charset_of_a_wrong_type_is_refused(charset: Any) -> None:
     with pytest.raises(RecipeError, match="Take a string, or a list of strings"):
         TextRecognition(charset=charset)
+
+
+@pytest.mark.parametrize(("count", "bucket"), [(1, "few"), (2, "medium"), (3, "medium"), (4, "many")])
+def test_a_bucket_holds_its_bounds(count: int, bucket: str) -> None:
+    approach = TextRecognition(few_below=2, many_above=3, frequencies={"characters": "가", "counts": [count]})  # type: ignore[arg-type]
+    assert approach.transform({"id": ["0"], "text": ["가"]})["bucket"] == [bucket]

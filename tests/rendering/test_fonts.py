@@ -113,3 +113,10 @@ def test_a_collection_has_no_more_faces_than_its_header_has_room_for(tmp_path: P
     assert _faces_in(path) == 10
     with pytest.raises(DataError, match="No usable font"):
         find_fonts([str(tmp_path)])
+
+
+def test_ignorable_characters_are_those_between_their_bounds() -> None:
+    inside = "\u200b\u200f\u2060\u2064\ufe00\ufe0f\U000e0100\U000e01ef"
+    outside = "\u200a\u2010\u205f\u2065\ufdff\ufe10\U000e00ff\U000e01f0"
+    assert all(map(is_ignorable, inside))
+    assert not any(map(is_ignorable, outside))
