@@ -185,8 +185,9 @@ class _Array(list[Any]):
         if not whole or not 1 <= len(shape) <= MAX_SIDES or not isinstance(kind, _Kind) or type(fortran) is not bool:
             raise pickle.UnpicklingError("the state of an array is malformed")
         count = math.prod(shape)
-        # Rows without values take memory and nothing in the file.
-        self._room.take(len(data) if isinstance(data, bytes) else count or shape[0])
+        if not count:  # rows without values take memory and nothing in the file
+            self._room.take(shape[0])
+        self._room.take(len(data) if isinstance(data, bytes) else count)
         values = data if kind.code == "O" else kind.values(data, count)
         if not isinstance(values, list) or len(values) != count:
             raise pickle.UnpicklingError("an array has another number of values than its shape says")
