@@ -61,7 +61,11 @@ def models(monkeypatch: pytest.MonkeyPatch) -> FakeModels:
 
 def recipe(root: Path) -> Recipe:
     found: Recipe = read_recipe("quickstart", repository=root)
-    return replace(found, dataset=replace(found.dataset, options={"documents": 60, "seed": 0}))
+    return replace(
+        found,
+        dataset=replace(found.dataset, options={"documents": 60, "seed": 0}),
+        evaluation=replace(found.evaluation, decisions=20),
+    )
 
 
 def onward(root: Path, revision: str, **options: object) -> Recipe:

@@ -94,7 +94,7 @@ def renew(
         found = read_revision(repo_id, revision, repository=repository)
         rows = _check_split(found, split)
         for name in (found.plan.split, split):
-            check_labels(found.dataset, dataclasses.replace(found.plan, split=name, slice_by=None))
+            check_labels(found.dataset, dataclasses.replace(found.plan, split=name, slice_by=None, final=None))
         parent = _parent_of(found, repository)
         measured = []
         for one in [found, *([parent] if parent else [])]:
