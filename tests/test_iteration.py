@@ -32,7 +32,7 @@ def small(repository: Path | str, documents: int = 24, **changes: Any) -> Recipe
         recipe,
         dataset=replace(recipe.dataset, options={"documents": documents, "seed": 0}),
         target=replace(recipe.target, training={**recipe.target.training, "epochs": 1}),
-        evaluation=replace(recipe.evaluation, seeds=(0,)),
+        evaluation=replace(recipe.evaluation, seeds=(0,), decisions=2),
         **changes,
     )
 
