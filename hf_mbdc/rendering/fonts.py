@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import os
 import sys
 import unicodedata
@@ -20,6 +21,8 @@ import numpy as np
 
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.transforms.characters import CharacterTable
+
+logger = logging.getLogger(__name__)
 
 PACKAGED, SYSTEM = "packaged", "system"
 # The fonts that are there after an installation, on every machine the same ones: all Hangul syllables and ideographs
@@ -245,7 +248,8 @@ def _usable(paths: Sequence[Path]) -> list[Font]:
         for index in range(_faces_in(path)):
             try:
                 font = Font(path, index)
-            except DataError:
+            except DataError as error:  # one of many in a folder: the others serve
+                logger.info("A font is left out: %s", error)
                 continue
             if not font.is_placeholder:
                 fonts.append(font)
