@@ -1,8 +1,8 @@
 """Opening a data set: one raw format a file, each a `datasets` builder class.
 
 `sroie` (scanned receipts), `squad` (SQuAD 1.1, 2.0, XQuAD), `docvqa`, `mp_docvqa` (several pages), `ocr` (Textract's
-JSON, hOCR and ALTO with a file of questions) and `made_receipts` (receipts made by this project) are ours; every other
-name goes to `datasets.load_dataset`.
+JSON, hOCR and ALTO with a file of questions), `made_receipts` (receipts made by this project) and `word_list` (words
+with counts) are ours; every other name goes to `datasets.load_dataset`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ LOADERS = {
     "ocr": ("hf_mbdc.loaders.ocr", "Ocr"),
     "squad": ("hf_mbdc.loaders.squad", "Squad"),
     "sroie": ("hf_mbdc.loaders.sroie", "Sroie"),
+    "word_list": ("hf_mbdc.loaders.word_list", "WordList"),
 }
 REASONS_SHOWN = 3  # in the warning about documents that were set aside
 MISSPELT = 2  # edits (a swap is one) from a name of ours to one that is taken for a slip
@@ -61,9 +62,9 @@ def load_dataset(
     """Loads a data set by the loader `name`, or by `datasets.load_dataset` when none of ours has that name.
 
     Args:
-        name: `"sroie"`, `"squad"`, `"docvqa"`, `"mp_docvqa"`, `"ocr"`, `"made_receipts"`, or anything that
-            `datasets.load_dataset` takes.
-        data_dir: the folder of the raw files (for `squad` also a file).
+        name: `"sroie"`, `"squad"`, `"docvqa"`, `"mp_docvqa"`, `"ocr"`, `"made_receipts"`, `"word_list"`, or anything
+            that `datasets.load_dataset` takes.
+        data_dir: the folder of the raw files (for `squad` also a file, for `word_list` the file).
         split: one split (`"train"`, `"test[:10%]"`) in place of all.
         streaming: rows are made while they are read, and nothing is cached.
         **options: of our loaders `split_by` (`"document"`; receipts also `"vendor"`), `split_fractions`

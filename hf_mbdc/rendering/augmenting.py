@@ -14,8 +14,8 @@ from functools import lru_cache
 import numpy as np
 
 from hf_mbdc.errors import RecipeError
-from hf_mbdc.rendering.draws import below, uniform
 from hf_mbdc.rendering.warping import draw_warps, warp
+from hf_mbdc.transforms.draws import below, uniform
 
 LEVELS = 64
 _PAPER, _INK = 40, 216  # where blank and full ink lie between 0 and 255: noise goes both ways

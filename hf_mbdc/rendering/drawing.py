@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from hf_mbdc.rendering.augmenting import Augmentation, Plan, augment, draw_plan
 from hf_mbdc.rendering.composing import compose, layout
-from hf_mbdc.rendering.draws import below
 from hf_mbdc.rendering.encoding import jpeg_file, png_files
 from hf_mbdc.rendering.fonts import Font, find_fonts
 from hf_mbdc.rendering.glyphs import Glyphs, SetFont, fit
@@ -19,6 +18,7 @@ from hf_mbdc.rendering.placing import Placed, join, place_in_line, place_shaped
 from hf_mbdc.rendering.shaping import problem_of
 from hf_mbdc.rendering.warping import move_boxes
 from hf_mbdc.transforms.characters import CharacterTable, code_points
+from hf_mbdc.transforms.draws import below
 
 _KEPT = 256 << 20  # bytes of glyphs that are kept from batch to batch: 11,172 syllables at 1024 pixels have far more
 _FONT = 48  # number of the draw that chooses the font

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hf_mbdc.rendering.draws import uniform
+from hf_mbdc.transforms.draws import uniform
 
 SLANT = 0.25  # columns a row, at full strength
 TURN = 0.12  # heights, between the ends of the word

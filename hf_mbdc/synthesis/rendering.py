@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.rendering.augmenting import Augmentation
 from hf_mbdc.rendering.drawing import Drawer
-from hf_mbdc.rendering.draws import row_keys
 from hf_mbdc.transforms.checks import check_columns, check_ids
+from hf_mbdc.transforms.draws import row_keys
 
 if TYPE_CHECKING:
     import pyarrow as pa

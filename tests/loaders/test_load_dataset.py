@@ -22,6 +22,7 @@ MODULES = (
     "splits",
     "squad",
     "sroie",
+    "word_list",
 )
 
 
@@ -42,8 +43,8 @@ def test_a_slip_names_the_nearest_loader(load, name, meant, monkeypatch):
     else:  # further away: it is asked for elsewhere first
         assert str(caught.value) == (
             f"There is no data set {name!r} that can be reached. Did you mean 'made_receipts'? Our loaders are docvqa, "
-            "made_receipts, mp_docvqa, ocr, squad, sroie; any other name is a set on the Hub (with its owner) "
-            "or a folder. "
+            "made_receipts, mp_docvqa, ocr, squad, sroie, word_list; any other name is a set on the Hub "
+            "(with its owner) or a folder. "
             f"Dataset {name!r} doesn't exist on the Hub"
         )
 
@@ -59,7 +60,7 @@ def test_no_name(load, name):
         load(name)
     assert str(caught.value) == (
         f"A data set is named by text, not by {name!r}. "
-        "Name one of ours (docvqa, made_receipts, mp_docvqa, ocr, squad, sroie), a folder, "
+        "Name one of ours (docvqa, made_receipts, mp_docvqa, ocr, squad, sroie, word_list), a folder, "
         "or a set on the Hub with its owner."
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from hf_mbdc.errors import RecipeError
 from hf_mbdc.rendering.augmenting import LEVELS, Augmentation, augment, blur, draw_plan, noise_bank, texture_bank
-from hf_mbdc.rendering.draws import row_keys, uniform
+from hf_mbdc.transforms.draws import row_keys, uniform
 
 NONE = Augmentation(affine=0, perspective=0, blur=0, background=0, noise=0, color=0, jpeg=0)
 BOX = np.array([[4, 4, 44, 28]])

@@ -15,11 +15,11 @@ from PIL import Image, ImageDraw, ImageFont
 from hf_mbdc.rendering.augmenting import Augmentation
 from hf_mbdc.rendering.composing import compose, layout
 from hf_mbdc.rendering.drawing import Drawer, Drawn
-from hf_mbdc.rendering.draws import row_keys
 from hf_mbdc.rendering.fonts import find_fonts
 from hf_mbdc.rendering.glyphs import Glyphs, SetFont, fit
 from hf_mbdc.rendering.placing import place_in_line
 from hf_mbdc.transforms.characters import code_points
+from hf_mbdc.transforms.draws import row_keys
 
 WORDS = (
     "값",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_mbdc.rendering.draws import row_keys
 from hf_mbdc.rendering.warping import draw_warps, move_boxes, warp
+from hf_mbdc.transforms.draws import row_keys
 
 
 def matrices(count: int, affine: float, perspective: float, width: int, height: int, ink: list[int]) -> np.ndarray:
