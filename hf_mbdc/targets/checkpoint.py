@@ -148,6 +148,7 @@ class CheckpointEncoder:
         self.padding: dict[str, int] = {"input_ids": tokenizer.pad_token_id, "attention_mask": 0}
         if "token_type_ids" in self.reader.model_input_names:
             self.padding["token_type_ids"] = tokenizer.pad_token_type_id
+        self.reads_boxes = boxes
         if boxes:
             self.padding["bbox"] = 0
         self.separator_box = getattr(tokenizer, "sep_token_box", SEPARATOR_BOX)
@@ -177,7 +178,7 @@ class CheckpointEncoder:
             inside = np.array([side == 1 for side in encoded.sequence_ids(index)])
             ranges = _without_leading_space(np.where(inside[:, None], np.array(pairs, dtype=np.int64), -1), document)
             window = {name: np.array(encoded[name][index], dtype=np.int64) for name in self.padding if name != "bbox"}
-            if "bbox" in self.padding:
+            if self.reads_boxes:
                 window["bbox"] = self._boxes(window["input_ids"], ranges, document)
             inputs.append(window)
             offsets.append(ranges)

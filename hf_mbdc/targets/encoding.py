@@ -3,22 +3,31 @@
 A document that is longer than the model's input is cut into overlapping windows, so that no page is dropped. Every
 possible answer belongs to exactly one window (see `make_windows`), so that the probabilities of all spans of a row add
 up to one over its windows (shared normalisation, Clark & Gardner 2018, https://arxiv.org/abs/1710.10723).
+
+Boxes are of their own page. A target that reads them gets windows of one page each, as such models are pre-trained
+(LayoutLM, https://arxiv.org/abs/1912.13318): two pages in one window would lie on top of each other.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from hf_mbdc.errors import DataError
-from hf_mbdc.transforms.boxes import word_offsets
+from hf_mbdc.transforms.boxes import page_problem, word_offsets
+
+if TYPE_CHECKING:
+    import hashlib
 
 READS = ("id", "question", "context", "words", "boxes")
 LABELS = ("answers", "answer_start", "answer_end")
+OPTIONAL = ("candidates", "pages")  # read where rows have them
 PAGE = 1000  # width and height of a page in `boxes`
 
 
@@ -43,13 +52,14 @@ class EncodedRow:
     """A row as its windows, and its labels as token spans.
 
     Args:
-        document: number of the row's document; equal for rows with the same text and boxes.
+        document: number of the row's document; equal for rows with the same text, boxes and pages.
         windows: at least one.
         candidates: (k, 3) `window, start, end` (end inclusive) of each row of the column `candidates`; −1 where a
-            candidate has more tokens than an answer may have.
+            candidate has more tokens than an answer may have, or is on two pages of a target that reads one at a time.
         answer: (m, 3) the row's answer span; one row per window (the null tokens) where the row is unanswerable; empty
             where nothing can be learned from the row, see `left_out`.
-        left_out: why the row cannot be trained on: "absent" (answer not located) or "too long"; None otherwise.
+        left_out: why the row cannot be trained on: "absent" (answer not located), "too long", "on two pages"
+            or "no label"; None otherwise.
         widened: whether the tokens of `answer` cover more characters than the answer: it begins or ends inside a token.
     """
 
@@ -67,6 +77,20 @@ class EncodedRow:
         """Tokens of the longest window: what a batch with this row is padded to."""
         return max(len(window.offsets) for window in self.windows)
 
+    @property
+    def tokens(self) -> int:
+        """Tokens of all windows, without padding."""
+        return sum(len(window.offsets) for window in self.windows)
+
+    def update(self, digest: hashlib._Hash) -> None:
+        """Adds inputs and labels to a hash."""
+        digest.update(self.id.encode())
+        digest.update(self.answer.tobytes() + self.candidates.tobytes() + bytes([self.left_out is None]))
+        for window in self.windows:
+            digest.update(window.offsets.tobytes())
+            for name, values in sorted(window.inputs.items()):
+                digest.update(name.encode() + values.tobytes())
+
 
 class Encoder(Protocol):
     """What a target needs beside its model: how rows become windows, and windows the inputs of a batch.
@@ -74,13 +98,15 @@ class Encoder(Protocol):
     Args:
         max_answer_tokens: the longest span that is decoded.
         shares_documents: whether rows of one document in one batch cost less than rows of several.
+        reads_boxes: whether the model reads boxes, so that its windows must not hold words of several pages.
     """
 
     max_answer_tokens: int
     shares_documents: bool
+    reads_boxes: bool
 
     def encode_document(self, context: str, words: np.ndarray, boxes: np.ndarray) -> Any:
-        """What all questions of a document have in common.
+        """What all questions of a document have in common; of one page, where the model reads boxes.
 
         Args:
             words: (w, 2) character ranges in `context`.
@@ -101,12 +127,13 @@ def encode_rows(rows: Iterable[Mapping[str, Any]], encoder: Encoder) -> list[Enc
     """Encodes rows once, before the first epoch; each document once for all its questions.
 
     Args:
-        rows: dictionaries with the columns `READS`; with `LABELS` (and `candidates`) where they are trained on.
+        rows: dictionaries with the columns `READS`; with `LABELS` (and `candidates`) where they are trained on; with
+            `pages`, the page of each word, where a document has several.
         encoder: of the target, see `hf_mbdc.targets.load_target`.
 
     Raises:
         DataError: a column is missing, `words` are not those of `context`, there is not one box per word, or a box is
-            inverted or outside the page.
+            inverted or outside the page, or not every word has a page.
 
     Example:
         >>> from hf_mbdc.targets.layout_features import LayoutSpanEncoder
@@ -117,28 +144,47 @@ def encode_rows(rows: Iterable[Mapping[str, Any]], encoder: Encoder) -> list[Enc
         >>> encoded.windows[0].offsets[encoded.answer[0, 1]].tolist()
         [8, 12]
     """
-    documents: dict[tuple[str, bytes], tuple[int, Any]] = {}
+    documents: _Documents = {}
     return [_encode_row(row, encoder, documents) for row in rows]  # a loop: each row has its own number of windows
 
 
-def _encode_row(
-    row: Mapping[str, Any], encoder: Encoder, documents: dict[tuple[str, bytes], tuple[int, Any]]
-) -> EncodedRow:
+@dataclass(frozen=True)
+class _Part:
+    """The page of a document (or all of it) that begins at the character `begin`, as the encoder made it."""
+
+    begin: int
+    document: Any
+
+    def windows(self, question: str, encoder: Encoder) -> list[Window]:
+        """The windows of a question to this part, with character ranges in the whole context."""
+        windows = encoder.encode(question, self.document)
+        if not self.begin:
+            return windows
+        moved = (np.where(window.offsets < 0, window.offsets, window.offsets + self.begin) for window in windows)
+        return [dataclasses.replace(window, offsets=o) for window, o in zip(windows, moved, strict=True)]
+
+
+# By text, boxes and the first words of pages: the document's number, and its pages.
+_Documents = dict[tuple[str, bytes, tuple[int, ...]], tuple[int, list[_Part]]]
+
+
+def _encode_row(row: Mapping[str, Any], encoder: Encoder, documents: _Documents) -> EncodedRow:
     missing = [name for name in READS if name not in row]
     if missing:
         raise DataError(f"The columns {missing} are missing", mend="Load the data with hf_mbdc.load_dataset.")
     if null := next((name for name in READS[:-1] if row[name] is None), None):
         raise DataError("A value is missing (null)", id=row["id"], column=null, mend="Leave the row out.")
     boxes = _read_boxes(row)
-    key = row["context"], boxes.tobytes()
+    first_words = _first_words(row) if encoder.reads_boxes and len(boxes) else (0,)
+    key = row["context"], boxes.tobytes(), first_words
     if key not in documents:
         words = word_ranges(row["context"], row["words"], row["id"])
-        documents[key] = len(documents), encoder.encode_document(row["context"], words, boxes)
-    number, document = documents[key]
-    windows = encoder.encode(row["question"], document)
+        documents[key] = len(documents), _encode_parts(row["context"], words, boxes, first_words, encoder)
+    number, parts = documents[key]
+    windows = [window for part in parts for window in part.windows(row["question"], encoder)]
     spans = [(c["start"], c["end"]) for c in row.get("candidates") or []]
     candidates = locate_spans(windows, spans, encoder.max_answer_tokens)
-    unanswerable, answer, left_out = _label(row, windows, encoder.max_answer_tokens)
+    unanswerable, answer, left_out = _label(row, windows, encoder.max_answer_tokens, [part.begin for part in parts])
     widened = bool(
         len(answer)
         and not unanswerable
@@ -175,7 +221,31 @@ def _read_boxes(row: Mapping[str, Any]) -> np.ndarray:
     return boxes
 
 
-def _label(row: Mapping[str, Any], windows: list[Window], longest: int) -> tuple[bool, np.ndarray, str | None]:
+def _first_words(row: Mapping[str, Any]) -> tuple[int, ...]:
+    """Of each page, the number of its first word; a page that is gone on with after another one is two."""
+    pages = row.get("pages")
+    if problem := page_problem(row["words"], pages):
+        raise DataError(problem, id=row["id"], column="pages", mend="Give the page of each word, or no pages.")
+    turns = (number for number, (a, b) in enumerate(itertools.pairwise(pages or ()), 1) if a != b)
+    return (0, *turns)
+
+
+def _encode_parts(
+    context: str, words: np.ndarray, boxes: np.ndarray, first_words: Sequence[int], encoder: Encoder
+) -> list[_Part]:
+    """The pages of a document, each encoded by itself."""
+    parts = []
+    for first, end in itertools.pairwise([*first_words, len(words)]):
+        begin = int(words[first, 0]) if first else 0
+        text = context[begin : words[end - 1, 1] if end < len(words) else None]
+        parts.append(_Part(begin, encoder.encode_document(text, words[first:end] - begin, boxes[first:end])))
+    return parts
+
+
+def _label(
+    row: Mapping[str, Any], windows: list[Window], longest: int, begins: Sequence[int]
+) -> tuple[bool, np.ndarray, str | None]:
+    """Whether the row is unanswerable, the tokens of its answer, and why it cannot be trained on. `begins`: of pages"""
     nothing = np.zeros((0, 3), dtype=np.int64)
     if any(row.get(name) is None for name in LABELS):
         return False, nothing, "no label"
@@ -183,8 +253,12 @@ def _label(row: Mapping[str, Any], windows: list[Window], longest: int) -> tuple
         return True, np.array([(w, 0, 0) for w in range(len(windows))], dtype=np.int64), None
     if row["answer_start"] < 0:
         return False, nothing, "absent"
-    answer = locate_spans(windows, [(row["answer_start"], row["answer_end"])], longest)
-    return (False, nothing, "too long") if answer[0, 0] < 0 else (False, answer, None)
+    start, end = row["answer_start"], row["answer_end"]
+    answer = locate_spans(windows, [(start, end)], longest)
+    if answer[0, 0] >= 0:
+        return False, answer, None
+    same_page = bisect_right(begins, start) == bisect_right(begins, end - 1)
+    return False, nothing, "too long" if same_page else "on two pages"
 
 
 def word_ranges(context: str, words: Sequence[str], row_id: str | None = None) -> np.ndarray:
@@ -240,7 +314,7 @@ def locate_spans(windows: Sequence[Window], spans: Sequence[tuple[int, int]], ma
     if not len(spans):
         return found
     starts, ends = np.asarray(spans, dtype=np.int64).T
-    ends = np.minimum(ends, _document_end(windows))
+    ends = _held_ends(windows, ends)
     for w, window in enumerate(windows):
         first, last = _held_whole(window, starts, ends, max_answer_tokens)
         take = window.starts[first] & (found[:, 0] < 0)
@@ -254,21 +328,29 @@ def locate_in_each(windows: Sequence[Window], span: tuple[int, int], max_answer_
     Whichever window owns it; 0, the null token, in the others. Tokens as in `locate_spans`.
 
     Args:
-        windows: all of the document; the last one tells where its end is.
+        windows: all of the document.
 
     Example:
         >>> halves = [np.array([[-1, -1], [0, 3], [4, 8]]), np.array([[-1, -1], [4, 8], [9, 12]])]
         >>> locate_in_each([Window({}, half, half[:, 0] >= 0) for half in halves], (4, 12), 4).tolist()
         [[0, 0], [1, 2]]
     """
-    start, end = np.array([span[0]]), np.array([min(span[1], _document_end(windows))])
+    start, end = np.array([span[0]]), _held_ends(windows, np.array([span[1]]))
     places = [_held_whole(window, start, end, max_answer_tokens) for window in windows]
     return np.array(places, dtype=np.int64).reshape(-1, 2)
 
 
-def _document_end(windows: Sequence[Window]) -> int:
-    """A tokenizer may drop characters (controls, joiners): the last of the document would belong to no window."""
-    return max(int(window.offsets[:, 1].max()) for window in windows)
+def _held_ends(windows: Sequence[Window], ends: np.ndarray) -> np.ndarray:
+    """(k,) the ends of spans, moved back to the last character before them that a token holds.
+
+    A tokenizer may drop characters (controls, joiners): the last of a page would belong to no window.
+    """
+    ranges = np.concatenate([window.offsets[window.offsets[:, 0] >= 0] for window in windows])
+    begins, held = ranges[np.argsort(ranges[:, 0], kind="stable")].T
+    before = np.searchsorted(begins, ends, side="left")  # how many tokens begin before each end
+    reached = np.maximum.accumulate(np.concatenate([[-1], held]))[before]
+    last = np.concatenate([[-1], np.sort(held)])[np.searchsorted(np.sort(held), ends, side="right")]
+    return np.where(before == 0, ends, np.maximum(last, np.minimum(ends, reached)))
 
 
 def _held_whole(

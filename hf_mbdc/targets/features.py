@@ -42,17 +42,18 @@ def features_for_training(
     """Annotated rows → one feature per window, as a question-answering model of transformers is trained on them.
 
     Args:
-        batch: annotated rows (`id, question, context, words, boxes, answers, answer_start, answer_end`).
+        batch: annotated rows (`id, question, context, words, boxes, answers, answer_start, answer_end`, and `pages`
+            where documents have several).
         tokenizer: any fast tokenizer that begins with a CLS token.
-        boxes: whether the model reads the box of each token (LayoutLM, LiLT); then windows are padded to
-            `max_length`, which stock collators do not do for `bbox`.
+        boxes: whether the model reads the box of each token (LayoutLM, LiLT); then no window holds words of two pages,
+            and windows are padded to `max_length`, which stock collators do not do for `bbox`.
         max_length: tokens of a window, at most 512 and what the tokenizer allows.
 
     Returns:
         The model's inputs, `start_positions` and `end_positions` (inclusive): the answer in every window that holds all
         of it, the CLS token, 0, in the others and for unanswerable rows. Rows that teach nothing (an answer that is not
-        located, or is longer than a span may be) have no feature; a warning counts them, and those whose answer ends
-        inside a token.
+        located, is longer than a span may be, or on two pages) have no feature; a warning counts them, and those whose
+        answer ends inside a token.
 
     Raises:
         DataError: a column is missing, or a document is unsound.
@@ -184,7 +185,7 @@ def _rows(batch: Mapping[str, Sequence[Any]], *more: str) -> Iterator[dict[str, 
         raise DataError(
             f"The columns {missing} are missing", mend="Load with hf_mbdc.load_dataset, annotate with hf_mbdc.annotate."
         )
-    columns = {name: batch[name] for name in (*READS, *more)}
+    columns = {name: batch[name] for name in (*READS, *more, "pages") if name in batch}
     for name, values in columns.items():
         if not isinstance(values, Sequence):
             what = f"The rows are formatted: a column is a {type(values).__name__}"

@@ -101,6 +101,7 @@ class LayoutSpanEncoder:
     """
 
     shares_documents = True
+    reads_boxes = True
 
     def __init__(self, config: LayoutSpanConfig) -> None:
         self.config = config

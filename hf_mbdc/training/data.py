@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import DataError
-from hf_mbdc.targets.encoding import LABELS, READS
+from hf_mbdc.targets.encoding import LABELS, OPTIONAL, READS
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset, DatasetDict
-
-CANDIDATES = "candidates"
 
 
 def read_dataset(path: str) -> DatasetDict:
@@ -55,10 +54,40 @@ def columns_read(split: Dataset, name: str, *, labels: bool) -> list[str]:
     if missing:
         how = "hf_mbdc.annotate(ds, ExtractiveQA())" if set(missing) <= set(LABELS) else "hf_mbdc.load_dataset"
         raise DataError(f"The columns {missing} are missing", split=name, mend=f"Make them with {how}.")
-    return [column for column in (*wanted, CANDIDATES) if column in split.column_names]
+    return [column for column in (*wanted, *OPTIONAL) if column in split.column_names]
 
 
 def read_rows(split: Dataset, name: str, *, labels: bool) -> list[dict[str, Any]]:
     """The rows of a split as dictionaries, with the columns that are read and no image decoded."""
     rows: list[dict[str, Any]] = split.select_columns(columns_read(split, name, labels=labels)).to_list()
+    return rows
+
+
+def read_images(split: Dataset, name: str, *, labels: bool) -> pa.Table:
+    """The rows of a split of word images: `id`, `image` as its file and, with `labels`, `text`.
+
+    Raises:
+        DataError: a column is missing, `image` holds no images, or an id is null.
+    """
+    from datasets import Image, Value
+
+    from hf_mbdc.targets.recognition.words import LABELS, READS
+
+    wanted = (*READS, *LABELS) if labels else READS
+    missing = [column for column in wanted if column not in split.column_names]
+    if missing:
+        mend = "Draw images with hf_mbdc.render, or load some with hf_mbdc.load_dataset."
+        raise DataError(f"The columns {missing} are missing", split=name, mend=mend)
+    if not isinstance(split.features["image"], Image):
+        what = f"The column holds no images, but {split.features['image']}"
+        raise DataError(what, split=name, column="image", mend='Cast it: ds.cast_column("image", datasets.Image()).')
+    for column in set(wanted) - {"image"}:
+        if split.features[column] not in (Value("string"), Value("large_string")):
+            what = f"The column holds no strings, but {split.features[column]}"
+            raise DataError(what, split=name, column=column, mend="Make it one of strings.")
+    rows: pa.Table = (
+        split.select_columns(list(wanted)).cast_column("image", Image(decode=False)).with_format("arrow")[:]
+    )
+    if rows["id"].null_count:
+        raise DataError("An id is null", split=name, column="id", mend="Give every row an id of its own.")
     return rows

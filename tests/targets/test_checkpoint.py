@@ -141,6 +141,21 @@ def test_layoutlm_gets_the_boxes_of_the_words(layoutlm: Path) -> None:
     assert table.grad[60].abs().sum() > 0
 
 
+def test_layoutlm_reads_a_page_at_a_time_and_bert_does_not(layoutlm: Path) -> None:
+    target = load_target(str(layoutlm))
+    paged = {**ROW, "pages": [0, 1, 1], "candidates": []}
+    [encoded] = encode_rows([paged], target.encoder)
+    first, second = encoded.windows
+    assert first.offsets[first.starts].tolist() == [[0, 4]]
+    assert second.offsets[second.starts].tolist() == [[5, 10], [11, 13], [13, 14], [14, 15], [15, 17]]
+    assert second.inputs["bbox"][second.starts][:2].tolist() == ROW["boxes"][1:]
+    assert encoded.answer[:, 0].tolist() == [1]
+    assert loss_of(target, [paged, ROW]).isfinite()
+    assert predict(target, [encoded])[0].start in (-1, *encoded.windows[0].offsets[:, 0], *second.offsets[:, 0])
+    [text] = encode_rows([paged], CheckpointEncoder(target.encoder.tokenizer))
+    assert len(text.windows) == 1
+
+
 def test_a_text_only_row_for_layoutlm(layoutlm: Path) -> None:
     target = load_target(str(layoutlm))
     window = encode_rows([{**ROW, "boxes": []}], target.encoder)[0].windows[0]

@@ -128,6 +128,127 @@ def test_missing_columns_are_named() -> None:
         encode_rows([{"id": "1", "question": "", "context": ""}], encoder())
 
 
+PAGES: dict[str, Any] = {  # the words "9.00" and "CASH" lie at the same place of two pages
+    **ROW,
+    "context": "SHOP\nTOTAL RM9.00\nSHOP\nCASH 10.00",
+    "words": ["SHOP", "TOTAL", "RM9.00", "SHOP", "CASH", "10.00"],
+    "boxes": [
+        [0, 0, 40, 10],
+        [0, 20, 50, 30],
+        [60, 20, 120, 30],
+        [0, 0, 40, 20],
+        [60, 20, 110, 50],
+        [200, 20, 300, 50],
+    ],
+    "pages": [0, 0, 0, 1, 1, 1],
+    "answers": ["10.00"],
+    "answer_start": 28,
+    "answer_end": 33,
+    "candidates": [{"start": 28, "end": 33, "score": 1.0}, {"start": 13, "end": 22, "score": 0.5}],
+}
+
+
+def page_rows(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each page of `PAGES` as a document of its own."""
+    first, second = "SHOP\nTOTAL RM9.00", "SHOP\nCASH 10.00"
+    assert row["context"] == f"{first}\n{second}"
+    return [
+        {**row, "context": text, "words": row["words"][at], "boxes": row["boxes"][at], "pages": None, "answers": None}
+        for text, at in ((first, slice(0, 3)), (second, slice(3, 6)))
+    ]
+
+
+def test_each_page_has_windows_of_its_own() -> None:
+    [encoded] = encode_rows([PAGES], encoder())
+    alone = encode_rows(page_rows(PAGES), encoder())
+    assert len(encoded.windows) == 2
+    for window, page, begin in zip(encoded.windows, alone, (0, 18), strict=True):
+        [own] = page.windows
+        assert window.inputs.keys() == own.inputs.keys()
+        for name, values in own.inputs.items():
+            np.testing.assert_array_equal(window.inputs[name], values)
+        assert window.offsets.tolist() == [[a, b] if a < 0 else [a + begin, b + begin] for a, b in own.offsets]
+        assert window.starts.tolist() == own.starts.tolist()
+    assert text_of(PAGES, encoded, encoded.answer[0]) == "10.00"
+    assert encoded.answer[0, 0] == 1
+    assert encoded.candidates.tolist() == [encoded.answer[0].tolist(), [-1, -1, -1]]  # "9.00\nSHOP" is on two
+
+
+def test_an_answer_on_two_pages_is_told_from_one_that_is_too_long() -> None:
+    crossing = {**PAGES, "answers": ["9.00 SHOP"], "answer_start": 13, "answer_end": 22}
+    assert encode_rows([crossing], encoder())[0].left_out == "on two pages"
+    assert encode_rows([{**crossing, "pages": None}], encoder())[0].left_out is None
+    long = {**PAGES, "answers": ["CASH 10.00"], "answer_start": 23}
+    assert encode_rows([long], encoder(max_answer_tokens=1))[0].left_out == "too long"
+
+
+def test_one_page_is_a_document_without_pages() -> None:
+    plain, *others = encode_rows([ROW, {**ROW, "pages": [0] * 5}, {**ROW, "pages": [3] * 5}], encoder())
+    for other in others:
+        assert other.document == plain.document
+        assert other.windows[0].inputs["bbox"] is plain.windows[0].inputs["bbox"]
+        assert other.answer.tolist() == plain.answer.tolist()
+
+
+def test_pages_are_nothing_to_a_text_without_boxes() -> None:
+    apart, together = encode_rows([{**PAGES, "boxes": []}, {**PAGES, "boxes": [], "pages": None}], encoder())
+    assert apart.document == together.document
+    assert len(apart.windows) == 1
+
+
+def test_documents_differ_when_their_pages_do() -> None:
+    first, second, third = encode_rows([PAGES, {**PAGES, "pages": [0, 0, 1, 1, 1, 1]}, PAGES], encoder())
+    assert [row.document for row in (first, second, third)] == [0, 1, 0]
+    assert len(encode_rows([{**PAGES, "pages": [0, 0, 1, 0, 0, 0]}], encoder())[0].windows) == 3
+
+
+def test_a_questions_of_one_document_share_its_pages() -> None:
+    first, second = encode_rows([PAGES, {**PAGES, "question": "Which shop?"}], encoder())
+    for one, other in zip(first.windows, second.windows, strict=True):
+        assert one.inputs["input_ids"] is other.inputs["input_ids"]
+
+
+@pytest.mark.parametrize(
+    ("pages", "message"),
+    [
+        ([0], r"1 pages for 6 words \(id '1-total', column 'pages'\). Give the page of each word"),
+        ([0, 0, 0, None, 1, 1], r"word 3 has no page"),
+    ],
+)
+def test_pages_that_are_not_of_the_words(pages: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        encode_rows([{**PAGES, "pages": pages}], encoder())
+
+
+@settings(deadline=None, max_examples=60)
+@given(pages=st.lists(st.integers(0, 2), min_size=1, max_size=60), data=st.data())
+def test_windows_never_cross_pages_and_spans_on_one_page_come_back(pages: list[int], data: st.DataObject) -> None:
+    words = [f"{page}.{number}" for number, page in enumerate(pages)]  # a number is one token
+    context = " ".join(words)
+    first = data.draw(st.integers(0, len(words) - 1))
+    last = data.draw(st.integers(first, min(len(words) - 1, first + 5)))
+    bounds = word_ranges(context, words)
+    label = {"answers": ["x"], "answer_start": int(bounds[first, 0]), "answer_end": int(bounds[last, 1])}
+    row = {**ROW, "context": context, "words": words, "boxes": [[0, 0, 9, 9]] * len(words), "pages": pages, **label}
+    encoded = encode_rows([{**row, "candidates": []}], encoder(max_length=24, max_answer_tokens=8))[0]
+    owned = []
+    for window in encoded.windows:
+        inside = window.offsets[window.offsets[:, 0] >= 0]
+        assert len({context[a:b].split(".")[0] for a, b in inside}) == 1
+        owned += window.offsets[window.starts].tolist()
+    assert owned == bounds.tolist()
+    if len(set(pages[first : last + 1])) == 1:
+        assert covered_spans(encoded.windows, encoded.answer).tolist() == [bounds[[first, last], [0, 1]].tolist()]
+    else:
+        assert encoded.left_out == "on two pages"
+
+
+def test_a_character_without_a_token_at_the_end_of_a_page_does_not_lose_the_answer() -> None:
+    first, second = np.array([[-1, -1], [0, 4]]), np.array([[-1, -1], [6, 9]])
+    windows = [Window({}, offsets, offsets[:, 0] >= 0) for offsets in (first, second)]
+    assert locate_spans(windows, [(0, 5), (6, 9)], 4).tolist() == [[0, 1, 1], [1, 1, 1]]
+
+
 def test_repeated_words_are_found_one_after_the_other() -> None:
     assert word_ranges("9.00 9.00\n9.00", ["9.00", "9.00", "9.00"]).tolist() == [[0, 4], [5, 9], [10, 14]]
 

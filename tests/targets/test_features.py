@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets import Dataset, Features, Image
+from datasets import Dataset, Features, Image, List, Value
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -120,6 +120,21 @@ def test_boxes_are_inputs_where_the_model_reads_them(rows: Dataset) -> None:
     assert features["bbox"][0][-1] == [0, 0, 0, 0]
     predicted = features_for_prediction(rows.select([0])[:], layout, boxes=True, max_length=48)
     assert predicted["input_ids"] == features["input_ids"]
+
+
+def test_no_window_of_a_layout_model_has_words_of_two_pages() -> None:
+    made = {**document("a", 0, ["9.00"]), "pages": [0, 1, 1]}
+    reads = Features({**ExtractiveQA().reads, "pages": List(Value("int32"))})
+    rows = annotate(Dataset.from_list([made], features=reads), ExtractiveQA())
+    assert rows["answer_page"][:] == [1]
+    apart = mapped(rows, features_for_prediction, boxes=True, max_length=48)
+    texts = [[made["context"][a:b] for a, b in offsets if a >= 0] for offsets in apart["offsets"][:]]
+    assert texts == [["SHOP"], ["TOTAL", "RM", "9", ".", "00"]]
+    trained = mapped(rows, features_for_training, boxes=True, max_length=48)
+    assert trained["start_positions"][:] == [0, apart["offsets"][1].index([13, 14])]
+    answers = decode_predictions(apart, logits_for(apart, rows), rows)
+    assert (answers["prediction"][:], answers["answer_page"][:]) == (["9.00"], [1])
+    assert len(mapped(rows, features_for_prediction)) == 1  # a text model reads on over the end of a page
 
 
 def test_the_stock_trainer_learns_them(rows: Dataset, tmp_path: Path) -> None:
