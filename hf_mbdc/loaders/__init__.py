@@ -1,8 +1,10 @@
 """Opening a data set: one raw format a file, each a `datasets` builder class.
 
 `sroie` (scanned receipts), `squad` (SQuAD 1.1, 2.0, XQuAD), `docvqa`, `mp_docvqa` (several pages), `ocr` (Textract's
-JSON, hOCR and ALTO with a file of questions), `made_receipts` (receipts made by this project) and `word_list` (words
-with counts) are ours; every other name goes to `datasets.load_dataset`.
+JSON, hOCR and ALTO with a file of questions) and `made_receipts` (receipts made by this project) are documents with
+questions; `word_images` (a folder with a file of labels), `icdar_words`, `lmdb_words` (benchmarks of scene text
+recognition) and `sroie_words` (lines cut out of receipts) are images with texts; `word_list` is words with counts.
+Every other name goes to `datasets.load_dataset`.
 """
 
 from __future__ import annotations
@@ -27,11 +29,15 @@ logger = logging.getLogger(__name__)
 
 LOADERS = {
     "docvqa": ("hf_mbdc.loaders.docvqa", "DocVQA"),
+    "icdar_words": ("hf_mbdc.loaders.icdar_words", "IcdarWords"),
+    "lmdb_words": ("hf_mbdc.loaders.lmdb_words", "LmdbWords"),
     "made_receipts": ("hf_mbdc.loaders.made_receipts", "MadeReceipts"),
     "mp_docvqa": ("hf_mbdc.loaders.mp_docvqa", "MPDocVQA"),
     "ocr": ("hf_mbdc.loaders.ocr", "Ocr"),
     "squad": ("hf_mbdc.loaders.squad", "Squad"),
     "sroie": ("hf_mbdc.loaders.sroie", "Sroie"),
+    "sroie_words": ("hf_mbdc.loaders.sroie_words", "SroieWords"),
+    "word_images": ("hf_mbdc.loaders.word_images", "WordImages"),
     "word_list": ("hf_mbdc.loaders.word_list", "WordList"),
 }
 REASONS_SHOWN = 3  # in the warning about documents that were set aside
@@ -62,8 +68,8 @@ def load_dataset(
     """Loads a data set by the loader `name`, or by `datasets.load_dataset` when none of ours has that name.
 
     Args:
-        name: `"sroie"`, `"squad"`, `"docvqa"`, `"mp_docvqa"`, `"ocr"`, `"made_receipts"`, `"word_list"`, or anything
-            that `datasets.load_dataset` takes.
+        name: of `LOADERS`, such as `"sroie"`, `"squad"`, `"word_images"`, or anything that `datasets.load_dataset`
+            takes.
         data_dir: the folder of the raw files (for `squad` also a file, for `word_list` the file).
         split: one split (`"train"`, `"test[:10%]"`) in place of all.
         streaming: rows are made while they are read, and nothing is cached.

@@ -9,10 +9,14 @@ import re
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hf_mbdc.errors import DataError
+from hf_mbdc.errors import DataError, RecipeError
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # not all that Pillow opens: some start other programs
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -133,7 +137,34 @@ def image_size(content: bytes, name: str) -> tuple[int, int]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(BytesIO(content)) as image:
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
             return image.size
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
         raise DataError("Not an image", path=name) from None
+
+
+def decode_image(content: bytes, name: str, most_pixels: int) -> Image:
+    """The decoded first picture of an image file, as Pillow's; `DataError` if it is broken, empty or too large."""
+    from PIL import Image
+
+    width, height = image_size(content, name)
+    if not 0 < width * height <= most_pixels:
+        raise DataError(f"The image has {width} × {height} pixels; at most {most_pixels:,} are read", path=name)
+    try:
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
+            image.load()
+            return image
+    except MemoryError:
+        raise
+    except Exception as error:  # a decoder of Pillow answers broken bytes with nearly any type
+        said = str(error).rstrip(".") or type(error).__name__
+        raise DataError(f"The image is broken: {said}", path=name) from error
+
+
+def check_encoding(encoding: str) -> None:
+    """Raises `RecipeError` unless Python knows the encoding."""
+    try:
+        "".encode(encoding)
+    except (LookupError, TypeError):
+        mend = 'Name an encoding that Python knows, such as "cp1252".'
+        raise RecipeError(f"fallback_encoding is {encoding!r}", key="fallback_encoding", mend=mend) from None

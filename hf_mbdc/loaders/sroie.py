@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import datasets
 
-from hf_mbdc.errors import DataError, RecipeError
+from hf_mbdc.errors import DataError
 from hf_mbdc.loaders import files
 from hf_mbdc.loaders.builder import Document, DocumentBuilder, DocumentConfig, Finding
 from hf_mbdc.loaders.pages import Page, PixelBox, Word, clip, describe_mends, extent, make_page, split_line
@@ -116,7 +116,7 @@ class SroieConfig(DocumentConfig):
 
     def __post_init__(self) -> None:
         if self.fallback_encoding is not None:
-            check_encoding(self.fallback_encoding)
+            files.check_encoding(self.fallback_encoding)
         super().__post_init__()
 
     @property
@@ -135,15 +135,6 @@ class SroieConfig(DocumentConfig):
         folder = self.folder
         images = (p for p in folder.glob("img/*") if p.suffix.lower() in IMAGE_SUFFIXES)
         return files.content_hash(folder, [*folder.glob("box/*.csv"), *folder.glob("key/*.json"), *images])
-
-
-def check_encoding(encoding: str) -> None:
-    """Raises `RecipeError` unless Python knows the encoding."""
-    try:
-        "".encode(encoding)
-    except (LookupError, TypeError):
-        mend = 'Name an encoding that Python knows, such as "cp1252".'
-        raise RecipeError(f"fallback_encoding is {encoding!r}", key="fallback_encoding", mend=mend) from None
 
 
 class Sroie(DocumentBuilder):

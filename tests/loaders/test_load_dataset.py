@@ -16,12 +16,15 @@ MODULES = (
     "docvqa",
     "files",
     "hocr",
+    "icdar_words",
+    "lmdb_words",
     "pages",
     "questions",
     "receipt_writer",
     "splits",
     "squad",
     "sroie",
+    "word_images",
     "word_list",
 )
 
@@ -42,9 +45,8 @@ def test_a_slip_names_the_nearest_loader(load, name, meant, monkeypatch):
         )
     else:  # further away: it is asked for elsewhere first
         assert str(caught.value) == (
-            f"There is no data set {name!r} that can be reached. Did you mean 'made_receipts'? Our loaders are docvqa, "
-            "made_receipts, mp_docvqa, ocr, squad, sroie, word_list; any other name is a set on the Hub "
-            "(with its owner) or a folder. "
+            f"There is no data set {name!r} that can be reached. Did you mean 'made_receipts'? Our loaders are "
+            f"{', '.join(LOADERS)}; any other name is a set on the Hub (with its owner) or a folder. "
             f"Dataset {name!r} doesn't exist on the Hub"
         )
 
@@ -60,7 +62,7 @@ def test_no_name(load, name):
         load(name)
     assert str(caught.value) == (
         f"A data set is named by text, not by {name!r}. "
-        "Name one of ours (docvqa, made_receipts, mp_docvqa, ocr, squad, sroie, word_list), a folder, "
+        f"Name one of ours ({', '.join(LOADERS)}), a folder, "
         "or a set on the Hub with its owner."
     )
 
