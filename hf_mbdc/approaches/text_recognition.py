@@ -7,6 +7,7 @@ characters of the train split and tells every row, of every split, how rare its 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from hf_mbdc.transforms.character_histogram import plain_strings
 from hf_mbdc.transforms.character_rows import Form, Unit, cut_characters, split_characters
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from datasets import Dataset, DatasetDict, Features, IterableDataset
 
@@ -68,6 +70,8 @@ class TextRecognition:
 
     name: ClassVar[str] = "text_recognition"
     why: ClassVar[str] = "A recogniser fails on characters that it hardly saw, which no text says of its characters."
+    metric: ClassVar[str] = "word_accuracy"
+    reference: ClassVar[str] = "text"  # the column that predictions are compared with
     learns_from_streams: ClassVar[bool] = True
     meanings: ClassVar[Mapping[str, str]] = {
         "char_min_freq": "How often the rarest character of `text` stands in the train split.",
@@ -193,10 +197,45 @@ class TextRecognition:
         """The options as plain data, for a manifest."""
         return dataclasses.asdict(self)
 
+    def target_settings(self) -> dict[str, Any]:
+        """What the loop sets of a training: the target reads the charset and what was counted, whatever its rows hold.
+
+        So parent and candidate have the same outputs and begin with the same weights.
+        """
+        characters = dict.fromkeys([*self.charset, *self._counted().characters])
+        return {"charset": "".join(characters), "normalization": self.normalization or "none", "unit": self.unit}
+
+    def misses(self, predictions: Sequence[str], references: Sequence[str]) -> Counter[str]:
+        """Character → how often it stands in a reference and was not read there."""
+        from hf_mbdc.metrics.recognition import confusions
+
+        return confusions(self._cut(predictions), self._cut(references), None).errors()
+
     def count_statuses(self, ds: DatasetDict) -> dict[str, int]:
         """How many rows of an annotated dataset are in each bucket."""
         counts = Counter(bucket for split in ds.values() for bucket in split["bucket"][:])
         return dict(sorted(counts.items()))
+
+    def score(self, predictions: Sequence[str], references: Sequence[str]) -> dict[str, np.ndarray]:
+        """The scores (rows,) of what a recogniser read: `word_accuracy`, and `cer` of which less is better.
+
+        Both texts are brought into the approach's Unicode form first. What is no mean of rows (F1 by bucket,
+        confusions) is in `hf_mbdc.metrics.recognition`.
+        """
+        from hf_mbdc.metrics.recognition import cer_scores, word_accuracy_scores
+
+        return {
+            "word_accuracy": word_accuracy_scores(predictions, references, self.normalization),
+            "cer": cer_scores(self._cut(predictions), self._cut(references), None),
+        }
+
+    def _cut(self, texts: Sequence[str]) -> list[list[str]]:
+        """The characters of texts, as the approach counts them."""
+        import pyarrow as pa
+
+        rows = cut_characters(pa.array(texts, pa.large_string()), self.normalization, self.unit)
+        names = [rows.name(code) for code in rows.codes.tolist()]
+        return [names[begin:end] for begin, end in itertools.pairwise(rows.offsets.tolist())]
 
     @property
     def unseen(self) -> list[str]:

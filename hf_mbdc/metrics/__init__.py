@@ -1,8 +1,9 @@
-"""Metrics of extractive document QA: pure functions that score every row, and an `evaluate` module around each.
+"""Metrics: pure functions that score every row, and an `evaluate` module around each.
 
-The functions (`text.py`, `regions.py`) give one score a row, which is what a paired comparison needs. The modules
-(`anls.py`, `exact_match.py`, `f1.py`, `box_iou.py`) give the mean; they stand in files of their own because
-`import evaluate` takes seconds (it imports the pipelines of transformers).
+The functions (extractive QA: `text.py`, `regions.py`; recognition: `recognition.py`) give one score a row, which is
+what a paired comparison needs, and what is no mean of rows with an interval (`intervals.py`). The modules (`anls.py`,
+`exact_match.py`, `f1.py`, `box_iou.py`; `word_accuracy.py`, `cer.py`, `char_f1.py`) give the mean; they stand in files
+of their own because `import evaluate` takes seconds (it imports the pipelines of transformers).
 
 Example:
     >>> from hf_mbdc.metrics import exact_match_scores

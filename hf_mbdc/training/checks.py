@@ -9,8 +9,9 @@ from pathlib import Path
 
 from hf_mbdc.errors import RecipeError, TrainingError
 from hf_mbdc.targets import LAYOUT_SPAN
+from hf_mbdc.targets.recognition import CTC_RECOGNISER
 
-EXAMPLE = "google-bert/bert-base-uncased"
+EXAMPLE, RECOGNISER_EXAMPLE = "google-bert/bert-base-uncased", "microsoft/trocr-small-printed"
 # The Hub's first models have no owner; every other name without one is a slip.
 FIRST = ("albert-", "bert-", "camembert-", "distilbert-", "distilroberta-", "roberta-", "xlm-roberta-", "xlnet-")
 
@@ -80,6 +81,39 @@ def check_model(name: object) -> None:
         raise TrainingError(f"There is no target model {name!r}", mend=mend)
 
 
+def check_recogniser(name: object) -> None:
+    """Refuses what cannot be a target of text recognition, without asking the Hub.
+
+    Args:
+        name: `ctc_recogniser`, a folder with the `config.json` of one or of a `VisionEncoderDecoderModel`, or an id of
+            the Hub.
+
+    Raises:
+        TrainingError: it is none of them.
+
+    Example:
+        >>> check_recogniser("ctc-recogniser")
+        Traceback (most recent call last):
+        hf_mbdc.errors.TrainingError: There is no target model 'ctc-recogniser'. Did you mean 'ctc_recogniser'?
+    """
+    if name == CTC_RECOGNISER:
+        return
+    text = name if isinstance(name, str) else ""
+    mend = f"Name {CTC_RECOGNISER}, a folder that save_pretrained wrote, or a model of the Hub with its owner "
+    if text.strip() and Path(text).is_dir():
+        kind = _kind_of(Path(text), f"{mend}({RECOGNISER_EXAMPLE}).")
+        if kind not in (CTC_RECOGNISER, "vision-encoder-decoder"):
+            raise TrainingError(
+                f"A model of type {kind!r} reads no word images, and cannot be a target",
+                model=text,
+                mend=f"Name a VisionEncoderDecoderModel such as {RECOGNISER_EXAMPLE}, or {CTC_RECOGNISER}.",
+            )
+    elif text.count("/") != 1 or text.startswith(("/", ".", "~")) or not _may_be_on_hub(text) or Path(text).is_file():
+        close = difflib.get_close_matches(text.casefold(), [CTC_RECOGNISER], n=1, cutoff=0.75)
+        mend = f"Did you mean {CTC_RECOGNISER!r}?" if close else f"{mend}({RECOGNISER_EXAMPLE})."
+        raise TrainingError(f"There is no target model {name!r}", mend=mend)
+
+
 def _may_be_on_hub(name: str) -> bool:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
@@ -91,16 +125,20 @@ def _may_be_on_hub(name: str) -> bool:
     return "/" in name or name.startswith(FIRST)
 
 
-def _check_folder(folder: Path) -> None:
-    mend = "Name a folder that save_pretrained wrote, or layout_span."
+def _kind_of(folder: Path, mend: str) -> object:
+    """The `model_type` of a folder's config."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        kind = config["model_type"]
+        return config["model_type"]
     except FileNotFoundError as error:
         raise TrainingError("The folder holds no model: it has no config.json", model=str(folder), mend=mend) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = "The config.json of the model cannot be read, or names no model_type"
         raise TrainingError(what, model=str(folder), mend=mend) from error
+
+
+def _check_folder(folder: Path) -> None:
+    kind = _kind_of(folder, "Name a folder that save_pretrained wrote, or layout_span.")
     if kind == LAYOUT_SPAN:
         return
     from transformers.models.auto.modeling_auto import MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES as EXTRACTIVE

@@ -1,15 +1,19 @@
-"""The settings of one training; every field is a flag of `scripts/train_extractive_qa.py`."""
+"""The settings of one training; every field is a flag of the script that trains."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from hf_mbdc.errors import TrainingError
 
 OBJECTIVES = ("chosen", "marginal", "hard_em")
+FORMS = ("NFC", "NFD", "NFKC", "NFKD", "none")
+UNITS = ("code_point", "grapheme")
+
+AnySettings = TypeVar("AnySettings", bound="Settings")
 
 
 def _flag(default: Any, help: str) -> Any:
@@ -17,18 +21,12 @@ def _flag(default: Any, help: str) -> Any:
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
-    """What is trained, and how.
+class Settings:
+    """What every training has: a model, a budget, a schedule, a seed; `task` names its kind in `training/tasks.py`."""
 
-    Example:
-        >>> TrainingConfig(objective="marginal", seed=3).as_flags()[:4]
-        ['--model', 'layout_span', '--objective', 'marginal']
-    """
+    task: ClassVar[str]
 
-    model: str = _flag("layout_span", "layout_span (trained from nothing), or a folder or Hub id of a checkpoint")
-    objective: str = _flag(
-        "chosen", "chosen: the answer's span; marginal: all candidates; hard_em: marginal, then best"
-    )
+    model: str = _flag("", "what is trained")
     epochs: int = _flag(12, "passes over the rows")
     max_steps: int = _flag(0, "steps in all, whatever the number of rows; 0: as many as the epochs take")
     batch_size: int = _flag(8, "rows per step and process")
@@ -36,21 +34,30 @@ class TrainingConfig:
     weight_decay: float = _flag(0.05, "of AdamW, on matrices and tables only")
     warmup: float = _flag(0.1, "share of the steps that warm up")
     max_grad_norm: float = _flag(1.0, "gradients are scaled down to this norm")
-    marginal_fraction: float = _flag(0.5, "hard_em: share of the steps that are trained with marginal first")
     seed: int = _flag(0, "of weights, order and dropout")
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise TrainingError(
-                f"There is no objective {self.objective!r}", mend=f"Take one of {', '.join(OBJECTIVES)}."
-            )
-        for name in ("epochs", "max_steps", "batch_size", "learning_rate", "weight_decay", "max_grad_norm", "seed"):
-            least = 1 if name in ("epochs", "batch_size") else 0
+        self.check_least(1, "epochs", "batch_size")
+        self.check_least(0, "max_steps", "learning_rate", "weight_decay", "max_grad_norm", "seed")
+        self.check_share("warmup")
+
+    def check_least(self, least: int, *names: str) -> None:
+        """Raises `TrainingError` for a field that is below `least`, or NaN."""
+        for name in names:
             if not getattr(self, name) >= least:
                 raise TrainingError(f"{name} is {getattr(self, name)}", mend=f"It must be at least {least}.")
-        for name in ("warmup", "marginal_fraction"):
+
+    def check_share(self, *names: str) -> None:
+        """Raises `TrainingError` for a field that is not from 0 to 1."""
+        for name in names:
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}", mend="It must be from 0 to 1.")
+
+    def check_choice(self, name: str, choices: tuple[str, ...]) -> None:
+        """Raises `TrainingError` for a field that is none of the choices."""
+        value = getattr(self, name)
+        if value not in choices:
+            raise TrainingError(f"There is no {name} {value!r}", mend=f"Take one of {', '.join(choices)}.")
 
     def as_flags(self) -> list[str]:
         """The command-line flags that give this configuration."""
@@ -64,14 +71,70 @@ class TrainingConfig:
     def add_flags(cls, parser: argparse.ArgumentParser) -> None:
         """Adds one flag per field."""
         for f in dataclasses.fields(cls):
+            told = f" (default: {f.default})" if f.default != "" else ""
             parser.add_argument(
                 f"--{f.name.replace('_', '-')}",
                 type=type(f.default),
                 default=f.default,
-                help=f"{f.metadata['help']} (default: {f.default})",
+                help=f"{f.metadata['help']}{told}".replace("%", "%%"),
             )
 
     @classmethod
-    def from_flags(cls, flags: argparse.Namespace) -> TrainingConfig:
+    def from_flags(cls: type[AnySettings], flags: argparse.Namespace) -> AnySettings:
         """Reads the fields back from parsed flags."""
         return cls(**{f.name: getattr(flags, f.name) for f in dataclasses.fields(cls)})
+
+
+@dataclass(frozen=True)
+class TrainingConfig(Settings):
+    """What is trained for extractive question answering, and how.
+
+    Example:
+        >>> TrainingConfig(objective="marginal", seed=3).as_flags()[:4]
+        ['--model', 'layout_span', '--epochs', '12']
+    """
+
+    task: ClassVar[str] = "extractive_qa"
+
+    model: str = _flag("layout_span", "layout_span (trained from nothing), or a folder or Hub id of a checkpoint")
+    objective: str = _flag(
+        "chosen", "chosen: the answer's span; marginal: all candidates; hard_em: marginal, then best"
+    )
+    marginal_fraction: float = _flag(0.5, "hard_em: share of the steps that are trained with marginal first")
+
+    def __post_init__(self) -> None:
+        self.check_choice("objective", OBJECTIVES)
+        super().__post_init__()
+        self.check_share("marginal_fraction")
+
+
+@dataclass(frozen=True)
+class RecognitionConfig(Settings):
+    """What is trained for text recognition, and how.
+
+    Example:
+        >>> RecognitionConfig(seed=3).as_flags()[:4]
+        ['--model', 'ctc_recogniser', '--epochs', '6']
+    """
+
+    task: ClassVar[str] = "text_recognition"
+
+    model: str = _flag(
+        "ctc_recogniser", "ctc_recogniser (trained from nothing), or a folder or Hub id of a recogniser of TrOCR's type"
+    )
+    epochs: int = _flag(6, "passes over the rows")
+    batch_size: int = _flag(32, "rows per step and process")
+    charset: str = _flag("", "characters that a new model reads beside those of the texts it is trained on")
+    normalization: str = _flag("NFC", f"Unicode form that a new model reads: one of {', '.join(FORMS)}")
+    unit: str = _flag("code_point", f"what a character is to a new model: {' or '.join(UNITS)}")
+    height: int = _flag(32, "pixels that word images are scaled to, a multiple of 4, of a new model")
+    max_width: int = _flag(1024, "pixels of the widest image that a new model is trained on, after scaling")
+    beam_width: int = _flag(1, "texts that are followed while reading; 1: greedily")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_choice("normalization", FORMS)
+        self.check_choice("unit", UNITS)
+        self.check_least(1, "height", "max_width", "beam_width")
+        if self.height % 4:
+            raise TrainingError(f"height is {self.height}", mend="It must be a multiple of 4.")

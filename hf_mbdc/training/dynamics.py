@@ -12,49 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from hf_mbdc.errors import TrainingError
-from hf_mbdc.targets.objective import SpanScores, group_logsumexp
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from accelerate import Accelerator
-
-    from hf_mbdc.targets.batches import Batch
+    from torch import Tensor
 
 FILE = "dynamics.parquet"
 
 
-@torch.no_grad()
-def label_scores(scores: SpanScores, batch: Batch) -> Tensor:
-    """(2, rows): −log P(label), and the margin of each row, log P(label) − log P(best other answer).
-
-    The label is what the objective reads: the answer's span; all candidates for `marginal` and `hard_em`, whose
-    probabilities add up for the loss and whose best one counts for the margin; "no answer" of an unanswerable row. The
-    other answers are all spans that could be decoded, and "no answer".
-    """
-    rows = len(batch.unanswerable)
-    window, start, end = batch.spans.unbind(1)
-    labelled = scores.spans[window, start, end - start]
-    others = scores.spans.clone()
-    others[window, start, end - start] = -torch.inf
-    best = _largest(labelled, batch.span_row, rows)
-    rival = _largest(others.flatten(1).amax(1), batch.row, rows)
-    best = torch.where(batch.unanswerable, scores.null, best)
-    # The null tokens of all windows are one answer, and more probable together than any of them in `others`.
-    rival = torch.where(batch.unanswerable, rival, torch.maximum(rival, scores.null))
-    return torch.stack([-group_logsumexp(labelled, batch.span_row, rows), best - rival])
-
-
-def _largest(values: Tensor, group: Tensor, groups: int) -> Tensor:
-    lowest = torch.full((groups,), -torch.inf, dtype=values.dtype, device=values.device)
-    return lowest.scatter_reduce(0, group, values, "amax")
-
-
 class DynamicsRecorder:
-    """Collects what `label_scores` gives, in one process of a training.
+    """Collects what `Learner.loss` says of each row, in one process of a training.
 
     Args:
         ids: of the rows that are trained on, in the order of their numbers.

@@ -16,19 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_mbdc.errors import TrainingError
-from hf_mbdc.targets.batches import collate
-from hf_mbdc.targets.objective import labelled_spans, span_loss, span_scores
 from hf_mbdc.training.clock import Clock
-from hf_mbdc.training.dynamics import FILE, DynamicsRecorder, label_scores
+from hf_mbdc.training.dynamics import FILE, DynamicsRecorder
 from hf_mbdc.training.order import steps_by_epoch
 
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
 
-    from hf_mbdc.targets import Target
-    from hf_mbdc.targets.encoding import EncodedRow
-    from hf_mbdc.training.config import TrainingConfig
+    from hf_mbdc.training.config import Settings
+    from hf_mbdc.training.learner import Learner, Row
 
 CHECKPOINT = "checkpoint"
 BETAS = (0.9, 0.98)
@@ -47,10 +44,10 @@ class TrainingState:
     epoch_losses: list[float] = field(default_factory=list)  # the last epoch may be a part of one, see `max_steps`
     open_losses: list[float] = field(default_factory=list)  # of the epoch that is not at its end
 
-    def count(self, rows: Sequence[EncodedRow], loss: float, *, ends_epoch: bool) -> None:
+    def count(self, rows: Sequence[Row], loss: float, *, ends_epoch: bool) -> None:
         """One step was done, on `rows` over all processes."""
         self.step += 1
-        self.tokens += sum(len(window.offsets) for row in rows for window in row.windows)
+        self.tokens += sum(row.tokens for row in rows)
         self.open_losses.append(loss)
         if ends_epoch:
             self.epoch_losses.append(sum(self.open_losses) / len(self.open_losses))
@@ -78,18 +75,19 @@ def make_accelerator() -> Accelerator:
 
 
 def train(
-    target: Target,
-    rows: Sequence[EncodedRow],
-    config: TrainingConfig,
+    learner: Learner,
+    rows: Sequence[Row],
+    config: Settings,
     accelerator: Accelerator,
     output_dir: Path,
     clock: Clock,
     *,
     resume: bool = True,
 ) -> TrainingState:
-    """Trains `target.model` in place.
+    """Trains `learner.model` in place.
 
     Args:
+        learner: a target with what it learns, see `hf_mbdc.training.learner`.
         rows: encoded rows; those with `left_out` are not used.
         output_dir: where checkpoints, progress and `dynamics.parquet` (see `hf_mbdc.training.dynamics`) are written.
         clock: started with the process; says how often a checkpoint is written to `output_dir/checkpoint`.
@@ -104,12 +102,12 @@ def train(
     if not used:
         raise TrainingError("There is no row to train on", reasons=dict(Counter(row.left_out for row in rows)))
     processes = accelerator.num_processes
-    epochs = steps_by_epoch(used, config, together=target.encoder.shares_documents, processes=processes)
+    epochs = steps_by_epoch(used, config, together=learner.shares_documents, processes=processes)
     steps = list(itertools.chain.from_iterable(epochs))
     last_steps = set(itertools.accumulate(map(len, epochs)))
-    optimizer = torch.optim.AdamW(parameter_groups(target.model, config.weight_decay), betas=BETAS, fused=True)
-    first_weights = weights_hash(target.model)
-    model, optimizer = accelerator.prepare(target.model, optimizer)
+    optimizer = torch.optim.AdamW(parameter_groups(learner.model, config.weight_decay), betas=BETAS, fused=True)
+    first_weights = weights_hash(learner.model)
+    model, optimizer = accelerator.prepare(learner.model, optimizer)
     state = TrainingState(training_identity(first_weights, rows, config, processes), first_weights)
     dynamics = DynamicsRecorder([row.id for row in used], accelerator.process_index)
     if resume:
@@ -119,12 +117,14 @@ def train(
         for batches in steps[state.step :]:
             part = [used[index] for index in batches[accelerator.process_index]]
             rate = learning_rate(state.step, len(steps), config)
-            best_only = config.objective == "hard_em" and state.step >= config.marginal_fraction * len(steps)
-            loss, seen = _step(model, optimizer, part, target, config, accelerator, rate, best_only)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss, seen = learner.loss(model, part, accelerator.device, state.step, len(steps))
+            value = _step(model, optimizer, loss, config, accelerator, part)
             dynamics.record(len(state.epoch_losses), batches[accelerator.process_index], seen)
             everywhere = [used[index] for batch in batches for index in batch]
-            state.count(everywhere, loss, ends_epoch=state.step + 1 in last_steps)
-            progress.advance(state.step, loss)
+            state.count(everywhere, value, ends_epoch=state.step + 1 in last_steps)
+            progress.advance(state.step, value)
             if clock.due(accelerator):
                 state.add_time(clock)
                 _save(accelerator, output_dir, state, dynamics)
@@ -136,21 +136,12 @@ def train(
 def _step(
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
-    rows: list[EncodedRow],
-    target: Target,
-    config: TrainingConfig,
+    loss: torch.Tensor,
+    config: Settings,
     accelerator: Accelerator,
-    rate: float,
-    best_only: bool,
-) -> tuple[float, torch.Tensor]:
-    """One step of the optimizer; gives its loss, and what `label_scores` says of its rows before it."""
-    spans = [labelled_spans(row, config.objective) for row in rows]
-    batch = collate(rows, spans, target.encoder).to(accelerator.device)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    outputs = model(**batch.inputs)
-    scores = span_scores(outputs.start_logits, outputs.end_logits, batch, target.encoder.max_answer_tokens)
-    loss = span_loss(scores, batch, best_only=best_only)
+    rows: Sequence[Row],
+) -> float:
+    """One step of the optimizer; gives the value of its loss."""
     optimizer.zero_grad(set_to_none=True)
     accelerator.backward(loss)
     accelerator.clip_grad_norm_(model.parameters(), config.max_grad_norm)
@@ -158,7 +149,7 @@ def _step(
     value = loss.item()
     if value != value:
         raise TrainingError("The loss is not a number", mend="Lower --learning-rate.", ids=[row.id for row in rows])
-    return value, label_scores(scores, batch)
+    return value
 
 
 def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -170,7 +161,7 @@ def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[s
     ]
 
 
-def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
+def learning_rate(step: int, steps: int, config: Settings) -> float:
     """Linear warm-up to the peak, then linear down to 0 at the last step.
 
     Example:
@@ -241,7 +232,7 @@ def weights_hash(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def training_identity(first_weights: str, rows: Sequence[EncodedRow], config: TrainingConfig, processes: int) -> str:
+def training_identity(first_weights: str, rows: Sequence[Row], config: Settings, processes: int) -> str:
     """A hash of all that decides what a training gives, except the code: first weights, inputs, labels, settings.
 
     Args:
@@ -250,12 +241,7 @@ def training_identity(first_weights: str, rows: Sequence[EncodedRow], config: Tr
     start = [first_weights, asdict(config), processes, len(rows)]
     digest = hashlib.sha256(json.dumps(start, sort_keys=True).encode())
     for row in rows:
-        digest.update(row.id.encode())
-        digest.update(row.answer.tobytes() + row.candidates.tobytes() + bytes([row.left_out is None]))
-        for window in row.windows:
-            digest.update(window.offsets.tobytes())
-            for name, values in sorted(window.inputs.items()):
-                digest.update(name.encode() + values.tobytes())
+        row.update(digest)
     return digest.hexdigest()
 
 

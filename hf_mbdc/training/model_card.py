@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,48 @@ import hf_mbdc
 PACKAGE = Path(hf_mbdc.__file__).resolve().parent
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What the card says of a kind of model.
+
+    Args:
+        title, pipeline_tag, script: of its task.
+        model_class: of `transformers`, which loads it.
+        module: of this package, which registers it first; "" where `transformers` knows it.
+    """
+
+    title: str
+    pipeline_tag: str
+    script: str
+    model_class: str
+    module: str = ""
+
+
+_QUESTIONS = "Extractive question answering", "document-question-answering", "train_extractive_qa.py"
+_WORDS = "Text recognition", "image-to-text", "train_text_recognition.py"
+QUESTION_ANSWERING = Kind(*_QUESTIONS, "AutoModelForQuestionAnswering")
+KINDS = {  # by `model_type`; all others answer questions
+    "layout_span": Kind(*_QUESTIONS, "AutoModelForQuestionAnswering", "hf_mbdc.targets.layout_span"),
+    "ctc_recogniser": Kind(*_WORDS, "AutoModelForCTC", "hf_mbdc.targets.recognition.ctc_recogniser"),
+    "vision-encoder-decoder": Kind(*_WORDS, "VisionEncoderDecoderModel"),
+}
+
+
 def shipped(folder: str, name: str) -> Path:
     """A file of `cards/` or `scripts/`: inside the package in a wheel, beside it in a checkout."""
     inside = PACKAGE / folder / name
     return inside if inside.is_file() else PACKAGE.parent / folder / name
 
 
-def render_model_card(config: Mapping[str, Any], metrics: Mapping[str, Any], data_revision: str | None) -> str:
+def render_model_card(
+    config: Mapping[str, Any], metrics: Mapping[str, Any], data_revision: str | None, model_type: str
+) -> str:
     """The card's text.
 
     Args:
-        config: fields of `TrainingConfig`.
+        config: fields of the training's settings.
         metrics: as written to `metrics.json`.
+        model_type: of the model's config.
         data_revision: `namespace/name@version` of the training data; None when it is not known.
     """
     import jinja2
@@ -37,6 +68,7 @@ def render_model_card(config: Mapping[str, Any], metrics: Mapping[str, Any], dat
     settings = {**config, "model": model_name(str(config["model"]))}
     return environment.from_string(template).render(
         config=settings,
+        kind=KINDS.get(model_type, QUESTION_ANSWERING),
         metrics=metrics,
         data_revision=data_revision,
         repository=repository,

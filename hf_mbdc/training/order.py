@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hf_mbdc.targets.encoding import EncodedRow
-    from hf_mbdc.training.config import TrainingConfig
+    from hf_mbdc.training.config import Settings
+    from hf_mbdc.training.learner import Row
 
 POOL = 16  # batches whose rows are sorted by length together, so that batches need little padding
 Step = list[list[int]]  # the batch of each process
 
 
 def steps_by_epoch(
-    rows: Sequence[EncodedRow], config: TrainingConfig, *, together: bool = False, processes: int = 1
+    rows: Sequence[Row], config: Settings, *, together: bool = False, processes: int = 1
 ) -> list[list[Step]]:
     """All steps of a training: of `config.epochs` whole epochs, or of as many as `config.max_steps` take.
 
@@ -38,7 +38,7 @@ def steps_by_epoch(
 
 
 def epoch_batches(
-    rows: Sequence[EncodedRow], batch_size: int, *, seed: int, epoch: int, together: bool = False, processes: int = 1
+    rows: Sequence[Row], batch_size: int, *, seed: int, epoch: int, together: bool = False, processes: int = 1
 ) -> list[list[int]]:
     """Indices of `rows` for every batch of an epoch.
 
@@ -62,7 +62,7 @@ def epoch_batches(
     return batches
 
 
-def _groups(rows: Sequence[EncodedRow], batch_size: int, draw: random.Random) -> list[list[int]]:
+def _groups(rows: Sequence[Row], batch_size: int, draw: random.Random) -> list[list[int]]:
     """Rows of each document, shuffled and in pieces that fit into a batch."""
     of: dict[int, list[int]] = {}
     for index, row in enumerate(rows):

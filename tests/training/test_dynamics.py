@@ -23,14 +23,19 @@ from hf_mbdc.targets.objective import SpanScores
 from hf_mbdc.training import loop
 from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.config import TrainingConfig
-from hf_mbdc.training.dynamics import FILE, DynamicsRecorder, label_scores
-from hf_mbdc.training.loop import train
+from hf_mbdc.training.dynamics import FILE, DynamicsRecorder
+from hf_mbdc.training.loop import TrainingState, train
+from hf_mbdc.training.spans import SpanLearner, label_scores
 
 
 def small_target() -> Target:
     set_seed(0)
     model = LayoutSpanForQuestionAnswering(LayoutSpanConfig(hidden_size=32, num_hidden_layers=1))
     return Target(model, LayoutSpanEncoder(model.config))
+
+
+def train_spans(target: Target, encoded: Any, config: TrainingConfig, *others: Any) -> TrainingState:
+    return train(SpanLearner(target, config), encoded, config, *others)
 
 
 def logs(values: list[list[list[float]]]) -> torch.Tensor:
@@ -96,7 +101,7 @@ def test_a_training_records_every_row_once_an_epoch(rows: list[dict[str, Any]], 
     absent = {**rows[0], "id": "absent", "answer_start": -1, "answer_end": -1, "candidates": []}
     encoded = encode_rows([absent, *rows[:5]], target.encoder)
     config = TrainingConfig(epochs=3, batch_size=2)
-    train(target, encoded, config, Accelerator(), tmp_path, Clock(1e9))
+    train_spans(target, encoded, config, Accelerator(), tmp_path, Clock(1e9))
     table = pq.read_table(tmp_path / FILE)
     assert table["id"].to_pylist() == [row["id"] for row in rows[:5]] * 3
     assert table["epoch"].to_pylist() == [epoch for epoch in range(3) for _ in range(5)]
@@ -105,7 +110,7 @@ def test_a_training_records_every_row_once_an_epoch(rows: list[dict[str, Any]], 
 def test_recording_is_that_of_the_loss(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     target = small_target()
     encoded = encode_rows(rows, target.encoder)
-    state = train(target, encoded, TrainingConfig(epochs=2, batch_size=12), Accelerator(), tmp_path, Clock(1e9))
+    state = train_spans(target, encoded, TrainingConfig(epochs=2, batch_size=12), Accelerator(), tmp_path, Clock(1e9))
     losses = pq.read_table(tmp_path / FILE)["loss"].to_numpy().reshape(2, 12)
     assert losses.mean(1) == pytest.approx(state.epoch_losses, rel=1e-5)
 
@@ -119,7 +124,7 @@ def test_a_killed_training_loses_and_doubles_nothing(
     encoded = encode_rows(rows, target.encoder)
     for folder in (whole, killed):
         folder.mkdir()
-    train(target, encoded, config, Accelerator(), whole, Clock(1e9))
+    train_spans(target, encoded, config, Accelerator(), whole, Clock(1e9))
 
     step, done = loop._step, iter(range(killed_after))
 
@@ -130,10 +135,10 @@ def test_a_killed_training_loses_and_doubles_nothing(
 
     monkeypatch.setattr(loop, "_step", until_killed)
     with pytest.raises(KeyboardInterrupt):
-        train(small_target(), encoded, config, Accelerator(), killed, Clock(0))
+        train_spans(small_target(), encoded, config, Accelerator(), killed, Clock(0))
     monkeypatch.setattr(loop, "_step", step)
     assert not (killed / FILE).exists()
-    train(small_target(), encoded, config, Accelerator(), killed, Clock(1e9))
+    train_spans(small_target(), encoded, config, Accelerator(), killed, Clock(1e9))
     assert pq.read_table(killed / FILE).equals(pq.read_table(whole / FILE))
 
 
@@ -142,7 +147,7 @@ def test_a_budget_that_ends_within_an_epoch_leaves_the_rest_of_it_out(
 ) -> None:
     target = small_target()
     config = TrainingConfig(max_steps=4, batch_size=4)
-    train(target, encode_rows(rows, target.encoder), config, Accelerator(), tmp_path, Clock(1e9))
+    train_spans(target, encode_rows(rows, target.encoder), config, Accelerator(), tmp_path, Clock(1e9))
     assert np.bincount(pq.read_table(tmp_path / FILE)["epoch"].to_numpy()).tolist() == [12, 4]
 
 

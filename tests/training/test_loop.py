@@ -23,11 +23,12 @@ from hf_mbdc.targets import Target
 from hf_mbdc.targets.encoding import encode_rows
 from hf_mbdc.targets.layout_features import LayoutSpanEncoder
 from hf_mbdc.targets.layout_span import LayoutSpanConfig, LayoutSpanForQuestionAnswering
-from hf_mbdc.training import loop
+from hf_mbdc.training import spans
 from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.config import TrainingConfig
 from hf_mbdc.training.loop import TrainingState, learning_rate, parameter_groups, train, training_identity, weights_hash
 from hf_mbdc.training.predict import predict
+from hf_mbdc.training.spans import SpanLearner
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "train_extractive_qa.py"
@@ -37,6 +38,10 @@ def small_target(**options: Any) -> Target:
     set_seed(0)
     model = LayoutSpanForQuestionAnswering(LayoutSpanConfig(hidden_size=32, num_hidden_layers=1, **options))
     return Target(model, LayoutSpanEncoder(model.config))
+
+
+def train_spans(target: Target, encoded: Any, config: TrainingConfig, *others: Any) -> TrainingState:
+    return train(SpanLearner(target, config), encoded, config, *others)
 
 
 def test_schedule_rises_then_falls_to_nothing() -> None:
@@ -60,7 +65,7 @@ def test_a_few_rows_are_learned_by_heart(objective: str, rows: list[dict[str, An
     some = [*rows[:7], {**unanswerable, "answer_start": -1, "answer_end": -1}]
     encoded = encode_rows(some, target.encoder)
     config = TrainingConfig(objective=objective, epochs=40, batch_size=4, learning_rate=1e-2)
-    state = train(target, encoded, config, Accelerator(), tmp_path, Clock(1e9))
+    state = train_spans(target, encoded, config, Accelerator(), tmp_path, Clock(1e9))
     predicted = [(p.start, p.end) for p in predict(target, encoded)]
     allowed = [{(c["start"], c["end"]) for c in row["candidates"]} or {(-1, -1)} for row in some]
     if objective == "chosen":
@@ -75,13 +80,13 @@ def test_hard_em_begins_as_marginal(
     rows: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     best_only: list[bool] = []
-    span_loss = loop.span_loss
+    span_loss = spans.span_loss
     monkeypatch.setattr(
-        loop, "span_loss", lambda *a, **options: best_only.append(options["best_only"]) or span_loss(*a)
+        spans, "span_loss", lambda *a, **options: best_only.append(options["best_only"]) or span_loss(*a)
     )
     target = small_target()
     config = TrainingConfig(objective="hard_em", marginal_fraction=0.25, epochs=4, batch_size=4)
-    train(target, encode_rows(rows, target.encoder), config, Accelerator(), tmp_path, Clock(1e9))
+    train_spans(target, encode_rows(rows, target.encoder), config, Accelerator(), tmp_path, Clock(1e9))
     assert best_only == [False] * 3 + [True] * 9
 
 
@@ -89,7 +94,7 @@ def test_a_budget_of_steps_ends_within_an_epoch(rows: list[dict[str, Any]], tmp_
     """7 steps of 3 an epoch: two whole epochs and a part of a third one."""
     target, accelerator = small_target(), Accelerator()
     config = TrainingConfig(epochs=1, max_steps=7, batch_size=4)
-    state = train(target, encode_rows(rows, target.encoder), config, accelerator, tmp_path, Clock(1e9))
+    state = train_spans(target, encode_rows(rows, target.encoder), config, accelerator, tmp_path, Clock(1e9))
     assert (state.step, len(state.epoch_losses), state.open_losses) == (7, 3, [])
     assert json.loads((tmp_path / "progress.json").read_text()) == {"step": 7, "steps": 7}
 
@@ -106,9 +111,9 @@ def test_a_killed_run_of_a_budget_goes_on(rows: list[dict[str, Any]], tmp_path: 
             clock = Clock(0)
             clock.due = lambda accelerator, saves=saves: next(saves)
             with pytest.raises(StopIteration):
-                train(target, encoded, config, Accelerator(), folder, clock)
+                train_spans(target, encoded, config, Accelerator(), folder, clock)
             target = small_target()
-        ends.append(train(target, encoded, config, Accelerator(), folder, Clock(1e9)))
+        ends.append(train_spans(target, encoded, config, Accelerator(), folder, Clock(1e9)))
     whole, killed = ends
     assert (whole.step, whole.tokens, whole.epoch_losses) == (killed.step, killed.tokens, killed.epoch_losses)
     assert whole.first_weights == killed.first_weights == weights_hash(small_target().model)
@@ -118,7 +123,7 @@ def test_gradients_are_scaled_down_to_the_norm(rows: list[dict[str, Any]], tmp_p
     target = small_target()
     before = target.model.spans.weight.detach().clone()
     config = TrainingConfig(max_grad_norm=0.0, weight_decay=0.0, epochs=1)
-    train(target, encode_rows(rows, target.encoder), config, Accelerator(), tmp_path, Clock(1e9))
+    train_spans(target, encode_rows(rows, target.encoder), config, Accelerator(), tmp_path, Clock(1e9))
     assert torch.equal(target.model.spans.weight, before)
 
 
@@ -126,10 +131,10 @@ def test_rows_that_teach_nothing_are_left_out(rows: list[dict[str, Any]], tmp_pa
     target = small_target()
     absent = {**rows[0], "answer_start": -1, "answer_end": -1, "candidates": []}
     encoded = encode_rows([absent, rows[1]], target.encoder)
-    state = train(target, encoded, TrainingConfig(epochs=1), Accelerator(), tmp_path, Clock(1e9))
+    state = train_spans(target, encoded, TrainingConfig(epochs=1), Accelerator(), tmp_path, Clock(1e9))
     assert state.tokens == len(encoded[1].windows[0].offsets)
     with pytest.raises(TrainingError, match=r"There is no row to train on \(reasons {'absent': 1}\)"):
-        train(target, encoded[:1], TrainingConfig(epochs=1), Accelerator(), tmp_path, Clock(1e9))
+        train_spans(target, encoded[:1], TrainingConfig(epochs=1), Accelerator(), tmp_path, Clock(1e9))
 
 
 def test_what_makes_a_checkpoint_one_of_another_training(rows: list[dict[str, Any]]) -> None:
@@ -169,7 +174,9 @@ def test_a_loss_that_is_not_a_number_stops_at_once(rows: list[dict[str, Any]], t
     target = small_target()
     target.model.spans.bias.data.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"The loss is not a number.*Lower --learning-rate"):
-        train(target, encode_rows(rows, target.encoder), TrainingConfig(epochs=1), Accelerator(), tmp_path, Clock(1e9))
+        train_spans(
+            target, encode_rows(rows, target.encoder), TrainingConfig(epochs=1), Accelerator(), tmp_path, Clock(1e9)
+        )
 
 
 def test_the_time_of_several_runs_adds_up() -> None:
@@ -190,7 +197,7 @@ def test_a_kill_at_any_moment_of_saving_leaves_a_checkpoint(
     target = small_target()
     encoded = encode_rows(rows, target.encoder)
     config, accelerator = TrainingConfig(epochs=2, batch_size=4), Accelerator()
-    whole = train(target, encoded, config, accelerator, tmp_path, Clock(0))
+    whole = train_spans(target, encoded, config, accelerator, tmp_path, Clock(0))
     weights = {name: value.clone() for name, value in target.model.state_dict().items()}
     kept, old, new = (tmp_path / f"checkpoint{suffix}" for suffix in ("", ".old", ".new"))
     assert not old.exists()
@@ -206,7 +213,7 @@ def test_a_kill_at_any_moment_of_saving_leaves_a_checkpoint(
         (old / "state.json").write_text(json.dumps({"identity": "another", "step": 1}))
 
     again = small_target()
-    state = train(again, encoded, config, Accelerator(), tmp_path, Clock(1e9))
+    state = train_spans(again, encoded, config, Accelerator(), tmp_path, Clock(1e9))
     assert (state.step, state.tokens) == (whole.step, whole.tokens) == (6, whole.tokens)
     assert all(torch.equal(value, weights[name]) for name, value in again.model.state_dict().items())
 

@@ -1,0 +1,116 @@
+"""Word images → one array of grey pixels, decoded once: what a recogniser reads in every epoch."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from PIL.Image import Image
+
+NO_IMAGE, NO_PIXELS = "no image", "an image without pixels"
+WIDEST = 1 << 15  # pixels after scaling: what one image may take of memory
+
+
+@dataclass(frozen=True)
+class WordImages:
+    """Grey images.
+
+    Args:
+        pixels: uint8, all images one behind the other, each row by row.
+        offsets: (images + 1,) int64, where each begins in `pixels`; an image that cannot be read is empty.
+        heights: (images,) rows of each.
+        reasons: (images,) why an image cannot be read; None where it can.
+    """
+
+    pixels: np.ndarray
+    offsets: np.ndarray
+    heights: np.ndarray
+    reasons: list[str | None]
+
+    def __len__(self) -> int:
+        return len(self.reasons)
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        """(height, width) uint8, without a copy."""
+        return self.pixels[self.offsets[number] : self.offsets[number + 1]].reshape(self.heights[number], -1)
+
+
+def decode_images(column: pa.Array | pa.ChunkedArray, height: int | None) -> WordImages:
+    """Decodes a column of `datasets.Image`, and scales what has another height, keeping its proportions.
+
+    Args:
+        column: structs of `bytes` and `path`, as `with_format("arrow")` gives them.
+        height: of the result, in pixels; None leaves each image its size.
+
+    Example:
+        >>> import io, pyarrow as pa
+        >>> from PIL import Image
+        >>> file = io.BytesIO()
+        >>> Image.new("L", (10, 16), 255).save(file, "PNG")
+        >>> decoded = decode_images(pa.array([{"bytes": file.getvalue(), "path": None}, None]), 32)
+        >>> decoded[0].shape, decoded.reasons
+        ((32, 20), [None, 'no image'])
+    """
+    decoded = [_decode(stored, height) for stored in column.to_pylist()]  # a loop: each image is a file of its own
+    images = [pixels for pixels, _ in decoded]
+    offsets = np.cumsum([0, *(image.size for image in images)])
+    pixels = np.concatenate([np.empty(0, np.uint8), *(image.reshape(-1) for image in images)])
+    heights = np.array([len(image) for image in images], np.int64)
+    return WordImages(pixels, offsets, heights, [reason for _, reason in decoded])
+
+
+def _decode(stored: dict[str, Any] | None, height: int | None) -> tuple[np.ndarray, str | None]:
+    from PIL import Image, UnidentifiedImageError
+
+    nothing = np.empty((height or 1, 0), np.uint8)
+    if stored is None or (stored["bytes"] is None and not stored["path"]):
+        return nothing, NO_IMAGE
+    try:
+        with Image.open(io.BytesIO(stored["bytes"]) if stored["bytes"] is not None else stored["path"]) as image:
+            if not image.width or not image.height:
+                return nothing, NO_PIXELS
+            rows = height or image.height
+            width = max(1, round(image.width * rows / image.height))
+            if max(width, rows) > WIDEST:
+                return nothing, f"larger than {WIDEST} pixels"
+            return np.asarray(_grey(image, (width, rows))), None
+    except UnidentifiedImageError:
+        return nothing, "a file that is no image"
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        # Pillow's decoders raise all of these for broken files; what they say names no row.
+        return nothing, f"an image that cannot be decoded ({type(error).__name__})"
+
+
+def _grey(image: Image, size: tuple[int, int]) -> Image:
+    """Grey pixels of a size; what is transparent is white."""
+    from PIL import Image
+
+    if image.has_transparency_data:
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image.convert("RGBA"))
+    grey = image.convert("L")
+    return grey if grey.size == size else grey.resize(size, Image.Resampling.BILINEAR)
+
+
+def stack_images(images: Sequence[np.ndarray], multiple: int) -> np.ndarray:
+    """(n, 1, height, width) float32 of images (height, any width) uint8: each with mean 0 and, as far as it has any
+    contrast, spread 1, and 0 right of it. The width is that of the widest, up to the next multiple.
+
+    Example:
+        >>> stack_images([np.array([[0, 255]], np.uint8), np.array([[7]], np.uint8)], 4).round(1).tolist()
+        [[[[-1.0, 1.0, 0.0, 0.0]]], [[[0.0, 0.0, 0.0, 0.0]]]]
+    """
+    widest = -(-max(image.shape[1] for image in images) // multiple) * multiple
+    stacked = np.zeros((len(images), 1, images[0].shape[0], widest), np.float32)
+    for image, place in zip(images, stacked, strict=True):
+        mean = image.mean(dtype=np.float32)
+        inside = place[0, :, : image.shape[1]]
+        np.subtract(image, mean, out=inside)
+        inside /= max(1.0, float(np.sqrt(np.square(inside).mean())))
+    return stacked
