@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from hf_mbdc.revisions.diff.diff import diff
     from hf_mbdc.revisions.repositories.folder import FolderRepository
     from hf_mbdc.revisions.repositories.hub import HubRepository
+    from hf_mbdc.synthesis.preferences.importers import from_distilabel, from_ultrafeedback
+    from hf_mbdc.synthesis.preferences.pairs import PairOptions, build_pairs
     from hf_mbdc.synthesis.rendering import RenderOptions, render, render_with_rejected
+    from hf_mbdc.synthesis.verifiers import ExactAnswer, score_completions
     from hf_mbdc.writers.answer_struct import with_answer_struct
     from hf_mbdc.writers.squad import write_squad
 
@@ -41,11 +44,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Augmentation",
+    "ExactAnswer",
     "ExtractiveQA",
     "FolderRepository",
     "HubRepository",
     "Iteration",
     "MbdcError",
+    "PairOptions",
     "RenderOptions",
     "TextRecognition",
     "annotate",
@@ -53,10 +58,13 @@ __all__ = [
     "apply_decisions",
     "attribute",
     "blame",
+    "build_pairs",
     "compact",
     "compare",
     "diff",
     "fit",
+    "from_distilabel",
+    "from_ultrafeedback",
     "inspect",
     "ledger",
     "load",
@@ -71,6 +79,7 @@ __all__ = [
     "report",
     "rollback",
     "run",
+    "score_completions",
     "show",
     "verify",
     "with_answer_struct",
@@ -79,11 +88,13 @@ __all__ = [
 
 _MODULE_OF = {
     "Augmentation": "rendering.augmenting",
+    "ExactAnswer": "synthesis.verifiers",
     "ExtractiveQA": "approaches.extractive_qa",
     "FolderRepository": "revisions.repositories.folder",
     "HubRepository": "revisions.repositories.hub",
     "Iteration": "records",
     "MbdcError": "errors",
+    "PairOptions": "synthesis.preferences.pairs",
     "RenderOptions": "synthesis.rendering",
     "TextRecognition": "approaches.text_recognition",
     "annotate": "approaches",
@@ -91,10 +102,13 @@ _MODULE_OF = {
     "apply_decisions": "review.decisions",
     "attribute": "experiments.attribute",
     "blame": "publishing.lineage",
+    "build_pairs": "synthesis.preferences.pairs",
     "compact": "publishing.compaction",
     "compare": "guidance.compare",
     "diff": "revisions.diff.diff",
     "fit": "approaches",
+    "from_distilabel": "synthesis.preferences.importers",
+    "from_ultrafeedback": "synthesis.preferences.importers",
     "inspect": "review.page",
     "ledger": "publishing.ledger",
     "load": "publishing.history",
@@ -109,6 +123,7 @@ _MODULE_OF = {
     "report": "publishing.reporting",
     "rollback": "publishing.restoration",
     "run": "iteration",
+    "score_completions": "synthesis.verifiers",
     "show": "publishing.history",
     "verify": "publishing.verification",
     "with_answer_struct": "writers.answer_struct",
