@@ -8,6 +8,7 @@ the parent, on the candidate and, where the candidate has more rows, on as many 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def judge(bench: Workbench, drafted: Draft, parent: Iteration, dataset: DatasetD
     if control is not None:
         against = weigh(others[0], after, rows, metric, plan, alpha=looks.next)
         evidence = hold_against(evidence, TOKEN_MATCHED, len(control), against)
+    evidence = guard_slices(evidence, plan.no_loss)
     told |= {"evidence": evidence, "decision": decide(evidence), "scores": means(bench, after, dataset)}
     paid = Cost() if _is_paid(bench, parent, evidence) else before.cost
     cost = sum((one.cost for one in others), paid + after.cost)
@@ -155,6 +157,21 @@ def hold_against(evidence: Evidence, name: str, rows: int, against: Evidence) ->
     )
     verdict = "inconclusive" if evidence.verdict == "accept" and against.verdict != "accept" else evidence.verdict
     return dataclasses.replace(evidence, verdict=verdict, controls=(*evidence.controls, control))
+
+
+def guard_slices(evidence: Evidence, no_loss: Mapping[str, float]) -> Evidence:
+    """Does not accept what may lose more than it may on a part of the rows, whatever it gains in all.
+
+    For an `accept` the whole interval of the part, at its own confidence, must lie above minus what it may lose (a test
+    of non-inferiority). Both it and the gain must hold, so that no correction is needed, as in `hold_against`.
+
+    Args:
+        no_loss: slice → what it may lose at most.
+    """
+    intervals = {part.name: part.interval for part in evidence.slices}
+    lost = [name for name, most in no_loss.items() if not intervals[name][0] > -most]
+    verdict = "inconclusive" if evidence.verdict == "accept" and lost else evidence.verdict
+    return dataclasses.replace(evidence, verdict=verdict, no_loss=dict(no_loss))
 
 
 def measure_versions(

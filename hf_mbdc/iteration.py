@@ -10,20 +10,22 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.records import Decision, Iteration, StepRecord
-from hf_mbdc.selection import propose
-from hf_mbdc.steps import stamp, synthesize
+from hf_mbdc.selection import make, propose
+from hf_mbdc.steps import Made, stamp, synthesize
 from hf_mbdc.workbench import Workbench, check_rows, prepare
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
+    from hf_mbdc.approaches import TargetApproach
     from hf_mbdc.publishing.publication import Draft
-    from hf_mbdc.recipe import DatasetRecipe, IterationRecipe, Recipe, StepRecipe
+    from hf_mbdc.recipe import DatasetRecipe, IterationRecipe, Recipe
     from hf_mbdc.synthesis.reuse import Earlier
 
 
@@ -71,7 +73,7 @@ def run(
         progress=progress,
     )
     with without_bars_of_datasets():
-        parent, dataset = _start(bench)
+        bench, parent, dataset = _start(bench)
         latest = parent
         for item in bench.recipe.iterations:
             if item.works and not _stops(bench):
@@ -123,25 +125,30 @@ def rebuild(
     given = data_dir if parent is None else None
     bench = prepare(plan, data_dir=given, work_dir=work_dir, max_parallel=max_parallel, progress=progress)
     if parent is None:
-        return _load_and_annotate(bench, bench.recipe.dataset)[0]
-    return stamp(synthesize(bench, _recorded_steps(plan, record), parent, earlier)[0], record.version)
+        return _load_and_annotate(bench, bench.recipe.dataset).dataset
+    bench = dataclasses.replace(bench, approach=_fitted(bench, record, parent))
+    version = record.parent.version if record.parent else record.version
+    return stamp(make(bench, _recorded_item(plan, record), version, parent, earlier).dataset, record.version)
 
 
-def _recorded_steps(plan: Recipe, record: Iteration) -> tuple[StepRecipe, ...]:
-    """The steps that made a record's rows, as its recipe has them."""
+def _recorded_item(plan: Recipe, record: Iteration) -> IterationRecipe:
+    """The iteration that made a record's rows, as its recipe has it; of alternatives, with the steps of the best."""
     names, best = [step.name for step in record.steps], record.search.get("best")
     for item in plan.iterations:
         lists = [one.steps for one in item.alternatives if best in (None, one.name)] or [item.steps]
         for steps in lists:
             if item.message == record.message and [step.name for step in steps] == names:
-                return steps
+                return dataclasses.replace(item, steps=steps, alternatives=())
     mend = "Its manifest was edited, or another version of hf_mbdc wrote it."
     what = "The recorded recipe has no such iteration"
     raise RecipeError(what, key="iterations", message=record.message, mend=mend)
 
 
-def _start(bench: Workbench) -> tuple[Iteration, DatasetDict]:
-    """The revision to start from: the one the recipe names, or the annotated raw files, published as the baseline."""
+def _start(bench: Workbench) -> tuple[Workbench, Iteration, DatasetDict]:
+    """The revision to start from: the one the recipe names, or the annotated raw files, published as the baseline.
+
+    The workbench is given back with an approach that has learned what it learns.
+    """
     from hf_mbdc.publishing.history import find_published, load, show
     from hf_mbdc.publishing.parentage import parent_of
     from hf_mbdc.publishing.publication import draft
@@ -152,12 +159,13 @@ def _start(bench: Workbench) -> tuple[Iteration, DatasetDict]:
         where: dict[str, Any] = {"revision": plan.dataset.revision, "repository": bench.repository}
         latest, dataset = show(plan.repo_id, **where), load(plan.repo_id, **where)
         check_rows(bench, dataset)
-        return latest, dataset
-    dataset, rejected, steps = _load_and_annotate(bench, plan.dataset)
+        return dataclasses.replace(bench, approach=_fitted(bench, latest, dataset)), latest, dataset
+    raw = _load_and_annotate(bench, plan.dataset)
+    bench, dataset = dataclasses.replace(bench, approach=raw.approach), raw.dataset
     check_rows(bench, dataset)
     known = find_published(dataset, plan.repo_id, bench.repository)
     if known is not None and not known.decision.refused:
-        return known, dataset
+        return bench, known, dataset
     if (head := bench.repository.head(plan.repo_id)) is not None:
         raise DataError(
             "The repository began with other rows than the recipe gives now",
@@ -170,10 +178,20 @@ def _start(bench: Workbench) -> tuple[Iteration, DatasetDict]:
         plan.repo_id,
         bench.repository,
         message=plan.iterations[0].message,
-        rejected=rejected,
+        rejected=raw.rejected,
         sensitive=plan.sensitive,
     )
-    return _publish_baseline(bench, first, steps), dataset
+    return bench, _publish_baseline(bench, first, raw.steps), dataset
+
+
+def _fitted(bench: Workbench, record: Iteration, dataset: DatasetDict) -> TargetApproach:
+    """The approach as the record's run had it, so that new rows get the columns that the others have."""
+    from hf_mbdc.approaches import fit, make_approach
+
+    if not getattr(bench.approach, "learns", False):
+        return bench.approach
+    then: TargetApproach = make_approach(bench.approach.name, record.approach.get("options"))
+    return then if not getattr(then, "learns", False) else fit(dataset, bench.approach)
 
 
 def _publish_baseline(bench: Workbench, first: Draft, steps: tuple[StepRecord, ...]) -> Iteration:
@@ -197,19 +215,32 @@ def _publish_baseline(bench: Workbench, first: Draft, steps: tuple[StepRecord, .
     return commit(dataclasses.replace(first, iteration=record), bench.repository)
 
 
-def _load_and_annotate(bench: Workbench, source: DatasetRecipe) -> tuple[DatasetDict, Dataset, tuple[StepRecord, ...]]:
-    """The raw rows with the approach's columns, the rows that were set aside, and the record of both steps."""
+@dataclass(frozen=True)
+class _Raw:
+    """Raw rows with the approach's columns, what was set aside, the record of each step, and the fitted approach."""
+
+    dataset: DatasetDict
+    rejected: Dataset
+    steps: tuple[StepRecord, ...]
+    approach: TargetApproach
+
+
+def _load_and_annotate(bench: Workbench, source: DatasetRecipe) -> _Raw:
+    """Loads the raw rows, prepares them by the baseline's steps, and annotates them."""
     from datasets import concatenate_datasets
 
-    from hf_mbdc.approaches import annotate_with_rejected, reason_kind
+    from hf_mbdc.approaches import annotate_with_rejected, fit, reason_kind
     from hf_mbdc.guidance.meter import CostMeter
     from hf_mbdc.loaders import load_with_rejected
 
     assert source.name is not None  # checked by read_recipe
     with bench.stage(f"Loading {source.name}"), CostMeter() as loading:
         loaded = load_with_rejected(source.name, source.data_dir, **source.options)
+    steps = bench.recipe.iterations[0].steps
+    made = synthesize(bench, steps, loaded.dataset) if steps else Made(loaded.dataset, ())
     with bench.stage(f"Annotating for {bench.approach.name}"), CostMeter() as annotating:
-        dataset, refused = annotate_with_rejected(loaded.dataset, bench.approach)
+        approach = fit(made.dataset, bench.approach)
+        dataset, refused = annotate_with_rejected(made.dataset, approach)
     rows = sum(len(split) for split in loaded.dataset.values())
     load_step = StepRecord(
         name=f"load {source.name}",
@@ -222,16 +253,17 @@ def _load_and_annotate(bench: Workbench, source: DatasetRecipe) -> tuple[Dataset
         cost=loading.cost,
     )
     annotate_step = StepRecord(
-        name=f"annotate {bench.approach.name}",
+        name=f"annotate {approach.name}",
         pillar="approach-specific information",
-        why=bench.approach.why,
+        why=approach.why,
         kept=0,
-        changed=rows - len(refused),
+        changed=sum(len(split) for split in dataset.values()),
         rejected=len(refused),
-        reasons=_count(map(reason_kind, refused["reason"][:])) | bench.approach.count_statuses(dataset),
+        reasons=_count(map(reason_kind, refused["reason"][:])) | approach.count_statuses(dataset),
         cost=annotating.cost,
     )
-    return dataset, concatenate_datasets([loaded.rejected, refused]), (load_step, annotate_step)
+    rejected = concatenate_datasets([loaded.rejected, *made.rejected, refused])
+    return _Raw(dataset, rejected, (load_step, *made.records, annotate_step), approach)
 
 
 def _iterate(
@@ -259,14 +291,36 @@ def _iterate(
         bench.repository,
         message=item.message,
         parent=parent.sha,
+        rejected=_set_aside(bench, parent, proposed.rejected),
         sensitive=bench.recipe.sensitive,
     )
     judged = judge(bench, drafted, parent, dataset)
     cost = proposed.cost + judged.cost
-    more = {**judged.record, "steps": proposed.steps, "search": proposed.search, "cost": cost}
-    record = _describe(bench, drafted.iteration, **more)
+    found = {"steps": proposed.steps, "search": proposed.search, "mixing": proposed.mixing}
+    record = _describe(_with_ratio(bench, item, proposed.ratio), drafted.iteration, **judged.record, **found, cost=cost)
     drafted = dataclasses.replace(drafted, iteration=record, scores=judged.scores)
     return commit(drafted, bench.repository), candidate
+
+
+def _set_aside(bench: Workbench, parent: Iteration, left_out: Sequence[Dataset]) -> Dataset | None:
+    """What the parent's revision set aside with what steps left out; None where they left out nothing."""
+    from datasets import concatenate_datasets
+
+    from hf_mbdc.publishing.parentage import read_side
+
+    if not left_out:
+        return None
+    before = read_side(bench.recipe.repo_id, str(parent.sha), bench.repository).rejected
+    return concatenate_datasets([*([] if before is None else [before]), *left_out])
+
+
+def _with_ratio(bench: Workbench, item: IterationRecipe, ratio: dict[str, float] | None) -> Workbench:
+    """The workbench with the ratio that was found in its recipe: the recorded recipe searches no second time."""
+    if ratio is None or item.mix is None:
+        return bench
+    done = dataclasses.replace(item, mix=dataclasses.replace(item.mix, ratio=ratio))
+    items = tuple(done if one is item else one for one in bench.recipe.iterations)
+    return dataclasses.replace(bench, recipe=dataclasses.replace(bench.recipe, iterations=items))
 
 
 def _measured_alike(bench: Workbench, known: Iteration) -> bool:

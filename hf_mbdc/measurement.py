@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset, DatasetDict
 
-    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.approaches import TargetApproach
     from hf_mbdc.guidance.row_scores import RowScores
     from hf_mbdc.recipe import EvaluationRecipe
-    from hf_mbdc.training.config import TrainingConfig
+    from hf_mbdc.training.config import Settings
     from hf_mbdc.training.launch import TrainingResult
+    from hf_mbdc.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,9 @@ class Measurement:
 def measure(
     train_splits: Sequence[Dataset],
     evaluation: Dataset,
-    approach: ExtractiveQA,
+    approach: TargetApproach,
     *,
-    training: TrainingConfig,
+    training: Settings,
     plan: EvaluationRecipe,
     work_dir: Path,
     steps: int | None = None,
@@ -63,8 +65,8 @@ def measure(
     Args:
         train_splits: annotated rows, e.g. of parent and candidate.
         evaluation: rows of the evaluation split; the same for all.
-        approach: scores predictions against answers.
-        training: settings of the target; the objective is the chosen occurrence and the seed comes from `plan`.
+        approach: scores predictions against references, and says what the target learns.
+        training: settings of the target; the seed comes from `plan`.
         plan: seeds and split.
         work_dir: folder of the trainings; what is there already is not trained again.
         steps: of every training; default as many as the settings take with the rows of the first train split.
@@ -79,7 +81,7 @@ def measure(
     from hf_mbdc.training.launch import TrainingJob, launch
 
     budget = steps or steps_of(training, len(train_splits[0]))
-    fixed = dataclasses.replace(training, objective="chosen", max_steps=budget)
+    fixed = dataclasses.replace(training, **approach.target_settings(), max_steps=budget)
     configs = [dataclasses.replace(fixed, seed=seed) for seed in plan.seeds]
     names: Sequence[str | None] = revisions or [None] * len(train_splits)
     named = zip(train_splits, names, strict=True)
@@ -93,13 +95,44 @@ def measure(
     return measurements
 
 
-def score_tables(tables: Sequence[pa.Table], evaluation: Dataset, approach: ExtractiveQA) -> dict[str, np.ndarray]:
+def score_tables(tables: Sequence[pa.Table], evaluation: Dataset, approach: TargetApproach) -> dict[str, np.ndarray]:
     """Metric → (seeds, rows) scores in the order of `evaluation`, from the predictions of each seed."""
-    ids, references = evaluation["id"][:], evaluation["answers"][:]
+    ids, references = evaluation["id"][:], evaluation[approach.reference][:]
     found = [table.select(["id", "prediction"]).to_pydict() for table in tables]
     texts = [dict(zip(table["id"], table["prediction"], strict=True)) for table in found]
     scored = [approach.score([text[key] for key in ids], references) for text in texts]
     return {metric: np.stack([one[metric] for one in scored]) for metric in scored[0]}
+
+
+def misses(bench: Workbench, version: str, dataset: DatasetDict, split: str) -> dict[str, int]:
+    """How often the target, trained on a version's rows, missed each character of a split, all seeds together.
+
+    The trainings are those of the version's own measurement, where they are still there.
+
+    Args:
+        version: of the rows.
+        split: one that decides nothing.
+    """
+    from hf_mbdc.training.scoring import ScoringJob, score
+
+    plan, rows = bench.recipe.evaluation, dataset[split]
+    (found,) = measure(
+        [dataset["train"]],
+        dataset[plan.split],
+        bench.approach,
+        training=bench.training,
+        plan=plan,
+        work_dir=bench.work_dir,
+        revisions=[f"{bench.recipe.repo_id}@{version}"],
+        max_parallel=bench.max_parallel,
+    )
+    jobs = [ScoringJob(one.model_path, rows, bench.training.task) for one in found.trainings]
+    counts: Counter[str] = Counter()
+    references = rows[bench.approach.reference][:]
+    for scored in score(jobs, work_dir=bench.work_dir, max_parallel=bench.max_parallel):
+        texts = dict(zip(*(scored.predictions[name].to_pylist() for name in ("id", "prediction")), strict=True))
+        counts.update(bench.approach.misses([texts[key] for key in rows["id"][:]], references))  # type: ignore[attr-defined]
+    return dict(counts)
 
 
 def weigh(

@@ -70,7 +70,9 @@ class EvaluationRecipe:
     `minimum_effect`: gain from which a candidate is worth having. `confidence`: of the intervals; what it leaves to
     chance is the budget of error of all `decisions` on the same rows together (`hf_mbdc.guidance.looks`). `control`:
     a candidate with more rows than its parent must also beat the parent's rows resampled to as many tokens. `final`: a
-    split that no step, search or decision of the loop reads; `hf-mbdc renew` scores it when you ask for it.
+    split that no step, search or decision of the loop reads; `hf-mbdc renew` scores it when you ask for it. `no_loss`:
+    part of `slice_by` → what it may lose at most: a candidate of which the interval of that part reaches further below
+    0 is not accepted, however much it gains in all.
     """
 
     split: str = "test"
@@ -82,8 +84,15 @@ class EvaluationRecipe:
     decisions: int = 20
     control: bool = True
     final: str | None = None
+    no_loss: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.no_loss and self.slice_by is None:
+            mend = "Name the column of the parts in evaluation.slice_by."
+            raise RecipeError("Parts may lose nothing, but there are none", key="no_loss", mend=mend)
+        if not all(type(most) in (int, float) and 0 <= most < math.inf for most in self.no_loss.values()):
+            mend = "Give what each part may lose at most, such as {natural: 0.01}."
+            raise RecipeError("A loss is no number of at least 0", key="no_loss", value=self.no_loss, mend=mend)
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
             what = "The training seeds are not different whole numbers from 0 on"
             raise RecipeError(what, key="seeds", value=list(self.seeds), mend="For example [0, 1, 2].")
@@ -123,6 +132,39 @@ class HalvingRecipe:
 
 
 @dataclass(frozen=True)
+class MixRecipe:
+    """How much of what the steps of an iteration added is mixed with its parent's rows (`hf_mbdc.guidance.mixing`).
+
+    The sources are `parent` and each `mbdc_source` of the added rows. A mixture has as many rows as the parent, and all
+    are trained for as many steps. The target's score on `split`, in which each part of `evaluation.slice_by` counts
+    alike, chooses the ratio; the gate decides on other rows.
+
+    `split`: whose rows choose; it decides nothing else. `ratio`: source → share; None: searched for, and then recorded
+    here. `points`: ratios to train with, at most. `batch`: of them side by side, after the first ones. `seeds`: of the
+    evaluation's, so many for each ratio. `tolerance`: the search ends when one more ratio should gain less.
+    """
+
+    split: str = "validation"
+    ratio: dict[str, float] | None = None
+    points: int = 8
+    batch: int = 2
+    seeds: int = 1
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("points", 2), ("batch", 1), ("seeds", 1), ("tolerance", 0)):
+            if not getattr(self, name) >= least:
+                raise RecipeError(f"It must be at least {least}", key=name, value=getattr(self, name))
+        shares = [] if self.ratio is None else list(self.ratio.values())
+        if not all(type(share) in (int, float) and 0 <= share < math.inf for share in shares):
+            mend = "Give shares of at least 0, such as {parent: 0.5, injected: 0.5}."
+            raise RecipeError("A share is no number of at least 0", key="ratio", value=self.ratio, mend=mend)
+        if self.ratio is not None and not sum(shares) > 0:
+            mend = "Give one source a share, or leave the ratio out and it is searched for."
+            raise RecipeError("No source has a share", key="ratio", value=self.ratio, mend=mend)
+
+
+@dataclass(frozen=True)
 class StepRecipe:
     """One synthesis step on the train split: its name, why it is done, and its options."""
 
@@ -145,16 +187,22 @@ class AlternativeRecipe:
 
 @dataclass(frozen=True)
 class IterationRecipe:
-    """One iteration; the first of a recipe that starts from raw files has no steps and publishes the baseline.
+    """One iteration; the first of a recipe that starts from raw files publishes the baseline.
 
-    With `alternatives` in place of `steps`, the best of them, found as `Recipe.halving` says, is weighed.
+    The steps of a baseline only prepare rows, such as drawing their images. With `alternatives` in place of `steps`,
+    the best of them, found as `Recipe.halving` says, is weighed. With `mix`, what the steps added is mixed with the
+    parent's rows in the ratio that the target likes best.
     """
 
     message: str
     steps: tuple[StepRecipe, ...] = ()
     alternatives: tuple[AlternativeRecipe, ...] = ()
+    mix: MixRecipe | None = None
 
     def __post_init__(self) -> None:
+        if self.mix is not None and not self.steps:
+            what = "There is nothing to mix with the parent's rows"
+            raise RecipeError(what, key="mix", mend="Give the iteration steps that add rows, not alternatives.")
         names = [one.name for one in self.alternatives]
         if self.steps and names:
             mend = "Write the steps into each alternative."
@@ -246,24 +294,36 @@ class Recipe:
         self._check_halving()
         for number, item in enumerate(self.iterations):
             baseline = number == 0 and self.dataset.name is not None
-            if item.works == baseline:
-                what = "The baseline has no steps" if baseline else "An iteration after the baseline has steps"
-                mend = "The first iteration of a recipe that reads raw files publishes them; every other one has steps."
+            if baseline and (item.alternatives or item.mix):
+                key = f"iterations[{number}].{'alternatives' if item.alternatives else 'mix'}"
+                mend = "The first iteration of a recipe that reads raw files publishes them: give this to the next one."
+                raise RecipeError("The baseline has nothing to be compared with", key=key, mend=mend)
+            if not baseline and not item.works:
+                what, mend = "An iteration after the baseline has steps", "Give it steps, or leave it out."
                 raise RecipeError(what, key=f"iterations[{number}].steps", mend=mend)
+            if item.mix is not None:
+                self._check_split(item.mix.split, f"iterations[{number}].mix.split")
 
     def _check_halving(self) -> None:
         if self.halving is None:
             if any(item.alternatives for item in self.iterations):
                 mend = "Add `halving`, such as {split: validation, smallest: 50}."
                 raise RecipeError("Nothing says how the best alternative is found", key="halving", mend=mend)
-        elif self.halving.split in ("train", self.evaluation.split, self.evaluation.final):
+        else:
+            self._check_split(self.halving.split, "halving.split")
+
+    def _check_split(self, split: str, key: str) -> None:
+        """Whether a split may choose: it neither trains nor decides."""
+        if split in ("train", self.evaluation.split, self.evaluation.final):
             mend = "The best of many looks better than it is where it was chosen: name another split, as validation."
-            raise RecipeError("This split does other work", key="halving.split", value=self.halving.split, mend=mend)
+            raise RecipeError("This split does other work", key=key, value=split, mend=mend)
 
     @property
     def read_splits(self) -> tuple[str, ...]:
-        """The splits that the target is scored on in the loop: the one that decides, and the one that chooses."""
-        return (self.evaluation.split, *([self.halving.split] if self.halving else []))
+        """The splits that the target is scored on in the loop: the one that decides, and those that choose."""
+        choose = [self.halving.split] if self.halving else []
+        choose += [item.mix.split for item in self.iterations if item.mix]
+        return (self.evaluation.split, *dict.fromkeys(choose))
 
 
 def packaged_recipes() -> list[str]:
@@ -306,8 +366,11 @@ def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
     data["dataset"]["name"] = _pathless(data["dataset"]["name"])
     data["target"]["model"] = _pathless(data["target"]["model"])
     for item in data["iterations"]:
-        if not item["alternatives"]:
-            del item["alternatives"]
+        for name in ("alternatives", "mix"):
+            if not item[name]:
+                del item[name]
+    if not data["evaluation"]["no_loss"]:
+        del data["evaluation"]["no_loss"]
     optional = ("halving", "prices", "sensitive", "stop")
     return {name: value for name, value in data.items() if value or name not in optional}
 
@@ -383,7 +446,8 @@ def _check(kind: Any, value: Any, *, path: str | None, key: str) -> Any:
 def _check_mapping(kind: Any, value: Any, *, path: str | None, key: str) -> Any:
     if not isinstance(value, dict):
         raise _wrong_type("a mapping", value, path=path, key=key)
-    hints = typing.get_type_hints(kind)
+    types_of = typing.get_type_hints(kind)
+    hints = {item.name: types_of[item.name] for item in dataclasses.fields(kind)}  # class variables are no keys
     for name in value:
         if name not in hints:
             near = difflib.get_close_matches(str(name), hints, n=1)

@@ -132,6 +132,7 @@ class Evidence:
     controls: tuple[ControlEvidence, ...] = ()
     steps: int | None = None  # of every training of parent, candidate and control
     tokens: tuple[float, float] | None = None  # that a training of parent and candidate read, mean over the seeds
+    no_loss: dict[str, float] = field(default_factory=dict)  # slice → what it may lose at most for an `accept`
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,7 @@ class Iteration:
     rejected: dict[str, int] = field(default_factory=dict)  # reason → rows under rejected/, inherited ones included
     leaks: dict[str, Any] = field(default_factory=dict)  # LeakReport.to_dict(); empty: not checked
     search: dict[str, Any] = field(default_factory=dict)  # Halving.to_dict(), where the best of several was chosen
+    mixing: dict[str, Any] = field(default_factory=dict)  # Mixing.to_dict() with curves, where a ratio was searched for
     restores: ParentRecord | None = None  # of a rollback: the revision whose content is back
     merged_from: ParentRecord | None = None  # where the change was made, when it was merged onto a newer parent
     sensitive: tuple[str, ...] = ()  # columns whose values no example shows; a later version cannot drop one

@@ -1,4 +1,4 @@
-"""The candidate of an iteration: what its steps make of the parent's rows, or the best of several alternatives.
+"""The candidate of an iteration: what its steps make of the parent's rows, mixed with them, or the best alternative.
 
 Alternatives are compared cheaply first: all of them with few training steps, the better ones with more, the last with
 as many as the gate gives. The split that chooses decides nothing else, and the gate judges the winner on its own rows.
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_mbdc.records import Cost, Iteration, StepRecord
-from hf_mbdc.steps import earlier_rows, synthesize
+from hf_mbdc.steps import Made, earlier_rows, synthesize
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
     from hf_mbdc.guidance.halving import Halving
     from hf_mbdc.recipe import HalvingRecipe, IterationRecipe
+    from hf_mbdc.synthesis.reuse import Earlier
     from hf_mbdc.workbench import Workbench
 
 
@@ -28,15 +29,19 @@ if TYPE_CHECKING:
 class Candidate:
     """Rows that an iteration proposes.
 
-    `steps`: those that made them. `search`: how they were chosen (`Halving.to_dict`, and alternatives that changed no
-    row, `unchanged`); empty without alternatives. `search_cost`: of the trainings of the search, and of the steps of
-    the alternatives that were not chosen.
+    `steps`: those that made them. `rejected`: what the steps left out. `search`: how they were chosen
+    (`Halving.to_dict`, and alternatives that changed no row, `unchanged`); empty without alternatives. `search_cost`:
+    of the trainings of the search, and of the steps of the alternatives that were not chosen. `mixing`, `ratio`: how
+    the rows were mixed with the parent's; empty and None without a mixture.
     """
 
     dataset: DatasetDict
     steps: tuple[StepRecord, ...]
+    rejected: tuple[Dataset, ...] = ()
     search: dict[str, Any] = field(default_factory=dict)
     search_cost: Cost = field(default_factory=Cost)
+    mixing: dict[str, Any] = field(default_factory=dict)
+    ratio: dict[str, float] | None = None
 
     @property
     def changes_rows(self) -> bool:
@@ -50,18 +55,18 @@ class Candidate:
 
 
 def propose(bench: Workbench, item: IterationRecipe, parent: Iteration, dataset: DatasetDict) -> Candidate:
-    """Runs the steps of an iteration, or of each of its alternatives, of which the best is taken.
+    """Runs the steps of an iteration and mixes what they added, or takes the best of its alternatives.
 
     Args:
         parent: the record of the version to start from.
         dataset: its rows.
     """
     if not item.alternatives:
-        return Candidate(*synthesize(bench, item.steps, dataset, earlier_rows(bench, item.steps, parent)))
+        return make(bench, item, parent.version, dataset, earlier_rows(bench, item.steps, parent))
     made = {}
     for one in item.alternatives:
         bench.say(f"Alternative {one.name}:")
-        made[one.name] = Candidate(*synthesize(bench, one.steps, dataset, earlier_rows(bench, one.steps, parent)))
+        made[one.name] = _as_candidate(synthesize(bench, one.steps, dataset, earlier_rows(bench, one.steps, parent)))
     changed = {name: found for name, found in made.items() if found.changes_rows}
     assert bench.recipe.halving is not None  # checked by read_recipe
     if len(changed) > 1:
@@ -73,6 +78,40 @@ def propose(bench: Workbench, item: IterationRecipe, parent: Iteration, dataset:
     unchanged = [name for name in made if name not in changed]
     search = {"split": bench.recipe.halving.split, "unchanged": unchanged, **found}
     return dataclasses.replace(made[found["best"]], search=search, search_cost=trainings + others)
+
+
+def make(
+    bench: Workbench,
+    item: IterationRecipe,
+    version: str,
+    dataset: DatasetDict,
+    earlier: Sequence[Earlier | None] = (),
+) -> Candidate:
+    """The rows that the steps of an iteration make of a parent's, mixed with them where the recipe says so.
+
+    Args:
+        version, dataset: of the parent.
+        earlier: for each step the rows whose models it may use again.
+    """
+    from datasets import DatasetDict
+
+    from hf_mbdc.measurement import misses
+    from hf_mbdc.mixture import mix_with_parent
+
+    mix = item.mix
+    ask = None if mix is None else lambda: misses(bench, version, dataset, mix.split)
+    found = _as_candidate(synthesize(bench, item.steps, dataset, earlier, ask))
+    if mix is None or not found.changes_rows:
+        return found
+    mixed = mix_with_parent(bench, mix, found.dataset["train"], dataset)
+    splits = DatasetDict({**found.dataset, "train": mixed.rows})
+    return dataclasses.replace(
+        found, dataset=splits, mixing=mixed.record, ratio=mixed.ratio, search_cost=found.search_cost + mixed.cost
+    )
+
+
+def _as_candidate(made: Made) -> Candidate:
+    return Candidate(made.dataset, made.records, made.rejected)
 
 
 def find_best(bench: Workbench, candidates: dict[str, Dataset], parent: DatasetDict) -> tuple[Halving, Cost]:

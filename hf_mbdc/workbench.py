@@ -6,7 +6,7 @@ import itertools
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import DataError
 from hf_mbdc.progress import Update, say, stage
@@ -14,10 +14,13 @@ from hf_mbdc.progress import Update, say, stage
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.approaches import TargetApproach
     from hf_mbdc.recipe import Recipe
     from hf_mbdc.revisions.repositories.repository import Repository
-    from hf_mbdc.training.config import TrainingConfig
+    from hf_mbdc.synthesis.step import StepContext
+    from hf_mbdc.training.config import Settings
+
+SHOWN = 10  # values of a column, in a message
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Workbench:
     """What a run works with."""
 
     recipe: Recipe
-    approach: ExtractiveQA
-    training: TrainingConfig
+    approach: TargetApproach
+    training: Settings
     repository: Repository
     work_dir: Path
     max_parallel: int | None
@@ -35,6 +38,12 @@ class Workbench:
     def stage(self, title: str) -> AbstractContextManager[Update]:
         """A bar on standard error while a part of the work is done."""
         return stage(title, show=self.progress)
+
+    def context(self, **given: Any) -> StepContext:
+        """What a step works with; `given` is what differs from step to step."""
+        from hf_mbdc.synthesis.step import StepContext
+
+        return StepContext(self.approach, self.training, self.work_dir, max_parallel=self.max_parallel, **given)
 
     def say(self, text: str) -> None:
         """A line on standard error."""
@@ -62,18 +71,21 @@ def prepare(
     from hf_mbdc.recipe import check_options, read_recipe
     from hf_mbdc.revisions.repositories.repository import open_repository
     from hf_mbdc.steps import check_steps
-    from hf_mbdc.training.checks import check_max_parallel, check_model, check_work_dir
-    from hf_mbdc.training.config import TrainingConfig
+    from hf_mbdc.training.checks import check_max_parallel, check_work_dir
+    from hf_mbdc.training.tasks import TASKS, look_up
 
     plan = read_recipe(recipe, data_dir=data_dir, repository=repository, repo_id=repo_id)
+    approach = make_approach(plan.approach.name, plan.approach.options)
     check_steps(plan)
-    check_model(plan.target.model)
+    task = TASKS[plan.approach.name]
+    look_up(task.check_model)(plan.target.model)
     check_max_parallel(max_parallel)
     settings = {**plan.target.training, "model": plan.target.model}
+    config: Any = look_up(task.config)
     return Workbench(
         recipe=plan,
-        approach=make_approach(plan.approach.name, plan.approach.options),
-        training=check_options(TrainingConfig, settings, key="target.training"),
+        approach=approach,
+        training=check_options(config, settings, key="target.training"),
         repository=open_repository(plan.repository),
         work_dir=check_work_dir(work_dir if work_dir is not None else Path(HF_HOME) / "mbdc"),
         max_parallel=max_parallel,
@@ -102,6 +114,13 @@ def check_rows(bench: Workbench, dataset: DatasetDict) -> None:
         _check_label_column(dataset[split], split, wanted.cluster_by, "evaluation.cluster_by")
     if wanted.slice_by is not None:
         _check_label_column(dataset[wanted.split], wanted.split, wanted.slice_by, "evaluation.slice_by")
+        parts = set(map(str, dataset[wanted.split][wanted.slice_by][:]))
+        for name in wanted.no_loss:
+            if name not in parts:
+                mend = f"The values of {wanted.slice_by!r} are: {', '.join(sorted(parts)[:SHOWN])}."
+                raise DataError(
+                    "No row is in this part", split=wanted.split, key=f"evaluation.no_loss.{name}", mend=mend
+                )
     check_labels(dataset, wanted)
     for one, other in itertools.combinations(read, 2):
         _check_apart(dataset, one, other, wanted.cluster_by)

@@ -61,7 +61,7 @@ def test_the_resolved_recipe_names_no_path_of_the_machine(tmp_path: Path) -> Non
         ("{name: sroie}", "{name: sroie, revision: v1.0.0}", r"exactly one of dataset.name and dataset.revision"),
         ("{name: sroie}", "{name: [", r"not YAML .*line"),
         ("[{message: first}]", "[]", r"at least one iteration .*key 'iterations'"),
-        ("[{message: first}]", "[{message: a, steps: [{name: x}]}]", r"baseline has no steps .*iterations\[0\]\.steps"),
+        ("[{message: first}]", "[{message: a, steps: [{name: x}], mix: {}}]", r"nothing to be .*iterations\[0\]\.mix"),
         (
             "[{message: first}]",
             "[{message: a}, {message: b}]",

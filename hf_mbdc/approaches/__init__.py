@@ -10,5 +10,15 @@ from hf_mbdc.approaches._annotate import Approach, annotate, annotate_with_rejec
 from hf_mbdc.approaches._checks import reason_kind
 from hf_mbdc.approaches._find import find_approaches, make_approach
 from hf_mbdc.approaches._fit import fit
+from hf_mbdc.approaches._target import TargetApproach
 
-__all__ = ["Approach", "annotate", "annotate_with_rejected", "find_approaches", "fit", "make_approach", "reason_kind"]
+__all__ = [
+    "Approach",
+    "TargetApproach",
+    "annotate",
+    "annotate_with_rejected",
+    "find_approaches",
+    "fit",
+    "make_approach",
+    "reason_kind",
+]

@@ -82,6 +82,7 @@ class ExtractiveQA:
     name: ClassVar[str] = "extractive_qa"
     why: ClassVar[str] = "An extractive model learns from positions in the transcription, which the task does not give."
     metric: ClassVar[str] = "exact_match"
+    reference: ClassVar[str] = "answers"  # the column that predictions are scored against
     came_later: ClassVar[frozenset[str]] = frozenset(("answer_page", "choice_margin"))  # than the first release
     meanings: ClassVar[Mapping[str, str]] = {
         "answer_start": "First character of the answer in `context`; −1 = none.",
@@ -256,6 +257,10 @@ class ExtractiveQA:
     def options(self) -> dict[str, Any]:
         """The options as plain data, for a manifest."""
         return dataclasses.asdict(self)
+
+    def target_settings(self) -> dict[str, Any]:
+        """What the loop sets of a training, whatever the recipe says: the target learns the chosen occurrence."""
+        return {"objective": "chosen"}
 
     def count_statuses(self, ds: DatasetDict) -> dict[str, int]:
         """How many rows of an annotated dataset have each `match_status`."""

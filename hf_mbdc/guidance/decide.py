@@ -56,6 +56,11 @@ def _conclusion(evidence: Evidence) -> str:
             f"It beats the parent, but not for sure the {control.name} control, which has as much data and nothing new "
             "in it: more data may be all that helps, and the parent stays."
         )
+    if _beats_parent(evidence) and (lost := _may_lose(evidence)):
+        return (
+            f"It beats the parent in all, but may lose more than it may on {_names(lost)}, where at most "
+            f"{', '.join(f'{evidence.no_loss[part.name]:g}' for part in lost)} is allowed: the parent stays."
+        )
     if evidence.difference == 0 and evidence.effect_size is None and not evidence.minimum_effect:
         return "No cluster scores differently, so nothing favours the candidate and the parent stays."
     low, high = evidence.interval
@@ -98,6 +103,11 @@ def _beats_parent(evidence: Evidence) -> bool:
 
 def _not_beaten(evidence: Evidence) -> ControlEvidence | None:
     return next((one for one in evidence.controls if one.verdict != "accept"), None)
+
+
+def _may_lose(evidence: Evidence) -> list[SliceEvidence]:
+    """The slices whose interval reaches below what they may lose."""
+    return [p for p in evidence.slices if p.name in evidence.no_loss and p.interval[0] <= -evidence.no_loss[p.name]]
 
 
 def _needs(evidence: Evidence) -> str:

@@ -148,7 +148,9 @@ def choose_ratio(
     return replace(options, ratio=found.ratio), found
 
 
-def mix(sources: Mapping[str, Dataset], ratio: Mapping[str, float], size: int, *, seed: int = 0) -> Dataset:
+def mix(
+    sources: Mapping[str, Dataset], ratio: Mapping[str, float], size: int, *, seed: int = 0, named: bool = True
+) -> Dataset:
     """Rows of several sources in a ratio.
 
     Each source gives its rows in an order that the seed and their ids draw, so that a larger mixture, or one with a
@@ -160,9 +162,10 @@ def mix(sources: Mapping[str, Dataset], ratio: Mapping[str, float], size: int, *
         ratio: name → share; scaled to add up to 1. Sources that it does not name give nothing.
         size: rows of the mixture.
         seed: of the draws.
+        named: whether `mbdc_source` becomes the name of the source in every row, or only in copies.
 
     Returns:
-        The rows, source after source. `mbdc_source` is the name of the source in every row.
+        The rows, source after source.
 
     Raises:
         DataError: a source has no rows or ids, two rows share one, or sources have different columns.
@@ -181,7 +184,9 @@ def mix(sources: Mapping[str, Dataset], ratio: Mapping[str, float], size: int, *
         raise RecipeError(f"size is {size}", key="size", mend="Give a positive number of rows.")
     counts = allocate(np.array(list(shares.values())), size)
     _check_columns({name: sources[name] for name, count in zip(shares, counts, strict=True) if count})
-    parts = [_part(sources[name], name, int(count), seed) for name, count in zip(shares, counts, strict=True) if count]
+    parts = [
+        _part(sources[name], name, int(count), seed, named) for name, count in zip(shares, counts, strict=True) if count
+    ]
     mixture = concatenate_datasets(parts)
     check_ids(mixture, "mixture")
     return mixture
@@ -239,14 +244,14 @@ def search_ratio(
     return _found(names, grid, tried, scores, confidence)
 
 
-def _part(rows: Dataset, name: str, count: int, seed: int) -> Dataset:
+def _part(rows: Dataset, name: str, count: int, seed: int, named: bool) -> Dataset:
     ids = check_ids(rows, name)
     if not ids:
         raise DataError("The source has no rows", source=name, mend="Leave it out of the ratio.")
     rounds = -(-count // len(ids))
     order = np.concatenate([drawn_order(ids, seed, name, number) for number in range(rounds)])[:count]
     taken = take_rounds(rows, order, name)
-    return set_column(taken, SOURCE, [name] * count)
+    return set_column(taken, SOURCE, [name] * count) if named else taken
 
 
 def _shares(ratio: Mapping[str, float], sources: Sequence[str] | Mapping[str, Any]) -> Ratio:

@@ -91,7 +91,8 @@ class FoldModels:
     def _memo(self, result: TrainingResult) -> RowMemo:
         from hf_mbdc.training.launch import code_hash, short_hash
 
-        return RowMemo(self.work_dir / "memo" / short_hash([result.metrics["weights_sha256"], code_hash()]))
+        code = code_hash(self.config.task)
+        return RowMemo(self.work_dir / "memo" / short_hash([result.metrics["weights_sha256"], code]))
 
 
 def _table(

@@ -28,6 +28,7 @@ from hf_mbdc.errors import DataError, RecipeError, TrainingError
 from hf_mbdc.records import Cost, StepRecord
 from hf_mbdc.synthesis.out_of_fold import HELD_OUT, FoldModels
 from hf_mbdc.synthesis.reuse import Earlier, assign_folds, documents, plan_reuse
+from hf_mbdc.synthesis.step import Step, StepContext, StepResult
 from hf_mbdc.transforms.rows import PROVENANCE, add_provenance_columns, replace_rows
 
 if TYPE_CHECKING:
@@ -38,15 +39,8 @@ if TYPE_CHECKING:
     from hf_mbdc.training.launch import TrainingResult
 
 NAME = "relabel_occurrences"
+CODE = ("memo", "out_of_fold", "relabel_occurrences", "reuse")  # of hf_mbdc/synthesis: what decides the step's result
 MOVED = "the target, trained on other documents, finds another occurrence more likely"
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """The rows after a step, and the record of what the step did to them."""
-
-    rows: Dataset
-    record: StepRecord
 
 
 @dataclass(frozen=True)
@@ -89,8 +83,8 @@ def step_identity(options: RelabelOptions, config: TrainingConfig) -> str:
     """
     from hf_mbdc.training.launch import PACKAGE, code_hash, code_only, settings_of, short_hash
 
-    files = sorted((PACKAGE / "synthesis").glob("*.py"))
-    code = [code_hash(), *(code_only(path.read_text(encoding="utf-8")) for path in files)]
+    files = [PACKAGE / "synthesis" / f"{name}.py" for name in CODE]
+    code = [code_hash(config.task), *(code_only(path.read_text(encoding="utf-8")) for path in files)]
     chosen = {**dataclasses.asdict(options), "retrain_above": None}
     return short_hash([NAME, code, chosen, settings_of(config)])
 
@@ -133,6 +127,28 @@ def relabel_occurrences(
             break
     step = steps[0] if len(steps) == 1 else _together(rows, approach, steps)
     return StepResult(step.rows, dataclasses.replace(step.record, identity=step_identity(options, config)))
+
+
+def run(rows: Dataset, options: RelabelOptions, context: StepContext) -> StepResult:
+    """The step as a recipe calls it."""
+    return relabel_occurrences(
+        rows,
+        context.approach,
+        config=context.config,
+        options=options,
+        work_dir=context.work_dir,
+        earlier=context.earlier,
+        max_parallel=context.max_parallel,
+        on_progress=context.on_progress,
+    )
+
+
+def kept_identity(options: RelabelOptions, config: TrainingConfig) -> str | None:
+    """`step_identity`, or None where the options keep no models."""
+    return step_identity(options, config) if options.retrain_above else None
+
+
+STEP = Step(RelabelOptions, run, approaches=("extractive_qa",), trains=True, identity=kept_identity)
 
 
 def _round(

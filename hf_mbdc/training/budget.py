@@ -10,34 +10,37 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hf_mbdc.errors import TrainingError
-from hf_mbdc.training.config import TrainingConfig
+from hf_mbdc.training.config import Settings
 
 if TYPE_CHECKING:
     from hf_mbdc.training.launch import TrainingJob, TrainingResult
 
+AnySettings = TypeVar("AnySettings", bound=Settings)
 EQUAL = {"steps": "were trained for different numbers of steps", "first_weights_sha256": "began with different weights"}
 
 
-def steps_of(config: TrainingConfig, rows: int) -> int:
+def steps_of(config: Settings, rows: int) -> int:
     """The steps that `config` takes with so many rows, on one process.
 
     Rows that cannot be trained on (their answer was not located) count: the budget is known before a row is encoded,
     and is that of the data as it is published.
 
     Example:
+        >>> from hf_mbdc.training.config import TrainingConfig
         >>> steps_of(TrainingConfig(epochs=3, batch_size=8), rows=20), steps_of(TrainingConfig(max_steps=5), rows=20)
         (9, 5)
     """
     return config.max_steps or config.epochs * -(-rows // config.batch_size)
 
 
-def with_steps_of(config: TrainingConfig, rows: int) -> TrainingConfig:
+def with_steps_of(config: AnySettings, rows: int) -> AnySettings:
     """The same settings with the budget of so many rows written down as `max_steps`.
 
     Example:
+        >>> from hf_mbdc.training.config import TrainingConfig
         >>> with_steps_of(TrainingConfig(epochs=3, batch_size=8), rows=20).max_steps
         9
     """

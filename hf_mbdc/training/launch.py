@@ -20,28 +20,19 @@ from typing import TYPE_CHECKING, Any
 from hf_mbdc.errors import TrainingError
 from hf_mbdc.records import Cost
 from hf_mbdc.revisions.disk import sha256
-from hf_mbdc.targets import LAYOUT_SPAN
-from hf_mbdc.training.checks import check_max_parallel, check_model, check_work_dir
+from hf_mbdc.training.checks import check_max_parallel, check_work_dir
 from hf_mbdc.training.child import child_environment, read_error
 from hf_mbdc.training.config import TrainingConfig
-from hf_mbdc.training.data import columns_read
 from hf_mbdc.training.model_card import PACKAGE, model_name, shipped
+from hf_mbdc.training.tasks import TASKS, Task, look_up
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-SCRIPT = "train_extractive_qa.py"
+    from hf_mbdc.training.config import Settings
+
 TRAIN_SPLIT = "train"
-TRAINING_CODE = (
-    "clock.py",
-    "config.py",
-    "data.py",
-    "dynamics.py",
-    "loop.py",
-    "order.py",
-    "predict.py",
-)  # of hf_mbdc/training, beside all targets
 ERROR = "error.json"
 POLL_SECONDS = 0.1
 STOP_SECONDS = 5.0
@@ -67,14 +58,19 @@ class TrainingJob:
     Args:
         train: annotated rows.
         predict: name → rows with the columns of a loader; `candidates` are scored where there are some.
-        config: settings of the training.
+        config: settings of the training; their class says what kind of target it is.
         data_revision: `namespace/name@version`, for the model card.
     """
 
     train: Dataset
     predict: Mapping[str, Dataset] = field(default_factory=dict)
-    config: TrainingConfig = field(default_factory=TrainingConfig)
+    config: Settings = field(default_factory=TrainingConfig)
     data_revision: str | None = None
+
+    @property
+    def task(self) -> Task:
+        """What kind of target is trained."""
+        return TASKS[self.config.task]
 
 
 @dataclass(frozen=True)
@@ -134,8 +130,8 @@ def launch(
     hashes: dict[int, str] = {}
     places = [_place(job, root, hashes) for job in jobs]
     todo = {place: job for place, job in zip(places, jobs, strict=True) if not _is_done(place)}
-    for model in {job.config.model: None for job in todo.values()}:
-        check_model(model)
+    for task, model in {(job.config.task, job.config.model): None for job in todo.values()}:
+        look_up(TASKS[task].check_model)(model)
     for place, job in todo.items():
         place.mkdir(parents=True, exist_ok=True)
         _write_data(job, root / "data" / _data_key(job, hashes))
@@ -160,10 +156,9 @@ def _splits(job: TrainingJob) -> dict[str, Dataset]:
     """The rows with the columns that are read, so that nothing else changes the hash or is written."""
     if TRAIN_SPLIT in job.predict:
         raise TrainingError("A predicted split cannot be called 'train'", mend="Give it another name.")
-    train = job.train.select_columns(columns_read(job.train, TRAIN_SPLIT, labels=True))
-    predict = {
-        name: rows.select_columns(columns_read(rows, name, labels=False)) for name, rows in sorted(job.predict.items())
-    }
+    read = job.task.columns_read
+    train = job.train.select_columns(read(job.train, TRAIN_SPLIT, labels=True))
+    predict = {name: rows.select_columns(read(rows, name, labels=False)) for name, rows in sorted(job.predict.items())}
     return {TRAIN_SPLIT: train, **predict}
 
 
@@ -181,13 +176,14 @@ def _data_key(job: TrainingJob, hashes: dict[int, str]) -> str:
 
 
 def _place(job: TrainingJob, root: Path, hashes: dict[int, str]) -> Path:
-    return root / short_hash([_data_key(job, hashes), settings_of(job.config), job.data_revision, code_hash()])
+    code = code_hash(job.config.task)
+    return root / short_hash([_data_key(job, hashes), settings_of(job.config), job.data_revision, code])
 
 
-def settings_of(config: TrainingConfig) -> dict[str, object]:
+def settings_of(config: Settings) -> dict[str, object]:
     """The settings as data, with a checkpoint's folder by its content: other weights may lie at the same path."""
     folder = Path(config.model)
-    if config.model == LAYOUT_SPAN or not folder.is_dir():
+    if config.model == TASKS[config.task].new_model or not folder.is_dir():
         return dataclasses.asdict(config)
     files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
     return dataclasses.asdict(config) | {"model": files}
@@ -198,12 +194,16 @@ def short_hash(value: object) -> str:
 
 
 @functools.cache
-def code_hash() -> str:
-    """Of everything that decides what a training gives: our code, and the versions of what it stands on."""
+def code_hash(task: str) -> str:
+    """Of everything that decides what a training gives: our code, and the versions of what it stands on.
+
+    Args:
+        task: a name in `TASKS`.
+    """
     from importlib.metadata import version
 
-    files = [*sorted((PACKAGE / "targets").glob("*.py")), *(PACKAGE / "training" / name for name in TRAINING_CODE)]
-    sources = [code_only(path.read_text(encoding="utf-8")) for path in (*files, shipped("scripts", SCRIPT))]
+    files = (*TASKS[task].sources(PACKAGE), shipped("scripts", TASKS[task].script))
+    sources = [code_only(path.read_text(encoding="utf-8")) for path in files]
     return short_hash([sources, [version(name) for name in ("torch", "transformers", "accelerate")]])
 
 
@@ -254,7 +254,14 @@ def _write_data(job: TrainingJob, folder: Path) -> None:
 
 
 def _command(job: TrainingJob, data: Path, place: Path) -> list[str]:
-    command = [sys.executable, str(shipped("scripts", SCRIPT)), "--dataset", str(data), "--output-dir", str(place)]
+    command = [
+        sys.executable,
+        str(shipped("scripts", job.task.script)),
+        "--dataset",
+        str(data),
+        "--output-dir",
+        str(place),
+    ]
     command += ["--train-split", TRAIN_SPLIT, "--predict-splits", *job.predict, *job.config.as_flags()]
     return command + (["--data-revision", job.data_revision] if job.data_revision else [])
 

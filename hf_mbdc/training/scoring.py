@@ -3,7 +3,7 @@
 Each row is read alone. In a batch, what a model says of a row depends in its last bits on the rows beside it; alone, it
 depends on the row and the weights, so that the result of a row can be kept and used again wherever the row stands.
 
-    python -m hf_mbdc.training.scoring MODEL FOLDER
+    python -m hf_mbdc.training.scoring TASK MODEL FOLDER
 
 is what `score` starts: it reads FOLDER/rows.parquet and writes predictions.parquet and, last, metrics.json beside it.
 """
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import MbdcError
 from hf_mbdc.records import Cost
@@ -32,10 +32,11 @@ ROWS, PREDICTIONS, METRICS = "rows.parquet", "predictions.parquet", "metrics.jso
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """Rows, with the columns of a loader and perhaps `candidates`, for the model in a folder."""
+    """Rows, with the columns of a loader and perhaps `candidates`, for the model of a task (of `TASKS`) in a folder."""
 
     model_path: Path
     rows: Dataset
+    task: str = "extractive_qa"
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,17 @@ def score(
     """
     import pyarrow.parquet as pq
 
-    from hf_mbdc.training.data import columns_read
     from hf_mbdc.training.launch import cores, run_all
+    from hf_mbdc.training.tasks import TASKS
 
     with tempfile.TemporaryDirectory(prefix="scoring-", dir=work_dir) as scratch:
         commands = {}
         for number, job in enumerate(jobs):
             place = Path(scratch) / str(number)
             place.mkdir()
-            read = job.rows.select_columns(columns_read(job.rows, "rows", labels=False))
+            read = job.rows.select_columns(TASKS[job.task].columns_read(job.rows, "rows", labels=False))
             pq.write_table(read.with_format("arrow")[:], place / ROWS)
-            commands[place] = [sys.executable, "-m", __name__, str(job.model_path), str(place)]
+            commands[place] = [sys.executable, "-m", __name__, job.task, str(job.model_path), str(place)]
         run_all(commands, max_parallel or cores(), 0, on_progress or (lambda fraction: None))
         return [_read(place) for place in commands]
 
@@ -93,37 +94,45 @@ def _read(place: Path) -> Scored:
     return Scored(pq.read_table(place / PREDICTIONS), Cost(**json.loads((place / METRICS).read_text())))
 
 
-def main(model: str, place: Path) -> None:
+def main(task: str, model: str, place: Path) -> None:
     """The half that runs in the process of one model."""
     started = time.monotonic()
     import pyarrow.parquet as pq
 
-    from hf_mbdc.targets import load_target
-    from hf_mbdc.targets.encoding import encode_rows
     from hf_mbdc.training.loop import make_accelerator
-    from hf_mbdc.training.predict import predict, prediction_table
+    from hf_mbdc.training.tasks import TASKS, look_up
 
     device = make_accelerator().device
-    rows = pq.read_table(place / ROWS).to_pylist()
-    target = load_target(model)
-    encoded = encode_rows(rows, target.encoder)
-    predictions = [predict(target, [row], device)[0] for row in encoded]
-    pq.write_table(prediction_table(rows, predictions), place / PREDICTIONS)
+    rows = pq.read_table(place / ROWS).to_pylist()  # an image stays the bytes of its file
+    table, tokens = look_up(TASKS[task].predict)(model, rows, device)
+    pq.write_table(table, place / PREDICTIONS)
     wall = time.monotonic() - started
     cost = {
         "wall_seconds": round(wall, 3),
         "cpu_seconds": round(time.process_time(), 3),
         "gpu_seconds": round(wall, 3) if device.type == "cuda" else 0.0,
         "model_calls": len(rows),
-        "tokens": sum(len(window.offsets) for row in encoded for window in row.windows),
+        "tokens": tokens,
     }
     (place / METRICS).write_text(json.dumps(cost))  # last: it says that everything is there
+
+
+def predict_questions(model: str, rows: list[dict[str, Any]], device: Any) -> tuple[pa.Table, int]:
+    """What an extractive target says of rows, each read alone, and the tokens that it read."""
+    from hf_mbdc.targets import load_target
+    from hf_mbdc.targets.encoding import encode_rows
+    from hf_mbdc.training.predict import predict, prediction_table
+
+    target = load_target(model)
+    encoded = encode_rows(rows, target.encoder)
+    predictions = [predict(target, [row], device)[0] for row in encoded]
+    return prediction_table(rows, predictions), sum(len(window.offsets) for row in encoded for window in row.windows)
 
 
 if __name__ == "__main__":
     watch_launcher()
     try:
-        main(sys.argv[1], Path(sys.argv[2]))
+        main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
     except MbdcError as error:
         tell_launcher(error)
         sys.exit(f"error: {error}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_mbdc.errors import DataError
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -54,3 +56,41 @@ def add_provenance_columns(rows: Dataset) -> Dataset:
     info = rows.info.copy()
     info.features = features
     return Dataset(table.replace_schema_metadata(features.arrow_schema.metadata), info=info)
+
+
+def append_rows(rows: Dataset, more: Dataset) -> Dataset:
+    """Rows behind others; what one side has no column for is null there.
+
+    Args:
+        rows: their columns come first, in their order.
+        more: columns of the same names have the same types.
+
+    Raises:
+        DataError: a column is of another type.
+
+    Example:
+        >>> from datasets import Dataset
+        >>> append_rows(Dataset.from_dict({"a": [1], "b": ["x"]}), Dataset.from_dict({"a": [2]})).to_list()
+        [{'a': 1, 'b': 'x'}, {'a': 2, 'b': None}]
+    """
+    import pyarrow as pa
+    from datasets import Dataset, Features
+
+    features = Features({**more.features, **rows.features})
+    features = Features({name: features[name] for name in (*rows.features, *more.features)})
+    for name in more.features:
+        if features[name] != more.features[name]:
+            what = f"The column is {features[name]} in some rows and {more.features[name]} in others"
+            raise DataError(what, column=name, mend="Make it one type: ds.cast_column(…).")
+    schema = features.arrow_schema
+    tables = []
+    for side in (rows, more):
+        table = side.with_format("arrow")[:]
+        columns = [
+            table[name].cast(schema.field(name).type) if name in table.column_names else pa.nulls(len(side), kind)
+            for name, kind in zip(schema.names, schema.types, strict=True)
+        ]
+        tables.append(pa.table(columns, names=schema.names))
+    info = rows.info.copy()
+    info.features = features
+    return Dataset(pa.concat_tables(tables).replace_schema_metadata(schema.metadata), info=info, split=rows.split)

@@ -16,6 +16,7 @@ from hf_mbdc.errors import DataError, RecipeError, TrainingError
 from hf_mbdc.training import launch as module
 from hf_mbdc.training.config import TrainingConfig
 from hf_mbdc.training.launch import TrainingJob, launch
+from hf_mbdc.training.tasks import TASKS
 
 # In place of the training script: seed 6 fails with an error of ours, 7 fails, 8 takes a minute, 9 is killed, and every
 # other writes what a training writes.
@@ -220,10 +221,22 @@ def test_comments_and_docstrings_make_no_training_anew() -> None:
         '"""Doc."""\n# why\ndef f(x):\n    """Adds."""\n    return (x + 1)'
     )
     assert module.code_only(code) != module.code_only(code.replace("1", "2"))
-    assert {path.stem for path in (module.PACKAGE / "training").glob("*.py")} == {
-        *(name.removesuffix(".py") for name in module.TRAINING_CODE),
-        *("__init__", "budget", "checks", "child", "launch", "model_card", "scoring"),  # what they do changes no result
+
+
+def test_every_file_of_the_trainings_decides_some_result_or_none() -> None:
+    deciding = {path for task in TASKS.values() for path in task.sources(module.PACKAGE)}
+    none = ("__init__", "budget", "checks", "child", "launch", "model_card", "scoring", "tasks")
+    folder = module.PACKAGE / "training"
+    assert {path for path in deciding if path.parent == folder} == set(folder.glob("*.py")) - {
+        folder / f"{name}.py" for name in none
     }
+    assert all(path.is_file() for path in deciding)
+
+
+def test_code_of_another_kind_of_target_makes_no_training_anew() -> None:
+    extractive, recognition = (TASKS[name].sources(module.PACKAGE) for name in ("extractive_qa", "text_recognition"))
+    assert not any("recognition" in path.parts for path in extractive)
+    assert {path.parent.name for path in set(extractive) & set(recognition)} == {"training"}
 
 
 def test_importing_the_launcher_is_cheap() -> None:
