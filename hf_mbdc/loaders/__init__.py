@@ -3,7 +3,8 @@
 `sroie` (scanned receipts), `squad` (SQuAD 1.1, 2.0, XQuAD), `docvqa`, `mp_docvqa` (several pages), `ocr` (Textract's
 JSON, hOCR and ALTO with a file of questions) and `made_receipts` (receipts made by this project) are documents with
 questions; `word_images` (a folder with a file of labels), `icdar_words`, `lmdb_words` (benchmarks of scene text
-recognition) and `sroie_words` (lines cut out of receipts) are images with texts; `word_list` is words with counts.
+recognition) and `sroie_words` (lines cut out of receipts) are images with texts; `word_list` is words with counts;
+`made_problems` is prompts whose answers can be verified.
 Every other name goes to `datasets.load_dataset`.
 """
 
@@ -31,6 +32,7 @@ LOADERS = {
     "docvqa": ("hf_mbdc.loaders.docvqa", "DocVQA"),
     "icdar_words": ("hf_mbdc.loaders.icdar_words", "IcdarWords"),
     "lmdb_words": ("hf_mbdc.loaders.lmdb_words", "LmdbWords"),
+    "made_problems": ("hf_mbdc.loaders.made_problems", "MadeProblems"),
     "made_receipts": ("hf_mbdc.loaders.made_receipts", "MadeReceipts"),
     "mp_docvqa": ("hf_mbdc.loaders.mp_docvqa", "MPDocVQA"),
     "ocr": ("hf_mbdc.loaders.ocr", "Ocr"),

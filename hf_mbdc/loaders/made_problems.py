@@ -1,0 +1,143 @@
+"""Problems that the project makes itself, whose answers can be verified: for a language model that makes its own data.
+
+`load_dataset("made_problems", problems=3000)` gives `id, prompt, answer, family`. The families:
+
+- `sort`: `sort 5 2 9 1` → `1 2 5 9`
+- `reverse`: `reverse 5 2 9` → `9 2 5`
+- `sentence`: `write big cat sees a the dog` → one of the sentences that can be written of these words, such as
+  `a big cat sees the dog`; `answer` is one of them, and `is_right` knows them all
+
+A problem depends on its number alone, so more problems leave the first ones as they are. Problems with the same task
+(the same digits to sort in any order, the same words) are on one side of the split.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import datasets
+
+from hf_mbdc.errors import RecipeError
+from hf_mbdc.loaders.builder import Document, DocumentBuilder, DocumentConfig, Finding, check_whole_number
+
+FAMILIES = ("sort", "reverse", "sentence")
+LEAST, MOST = 3, 8  # digits of a problem
+
+ARTICLES = ("a", "the")
+ADJECTIVES = ("big", "small", "old", "red", "grey", "quick", "calm", "tired")
+NOUNS = ("cat", "dog", "bird", "horse", "fox", "goat", "bear", "mouse", "frog", "snake")
+VERBS = ("sees", "hears", "likes", "chases", "follows", "finds")
+WORDS = {"a": ARTICLES, "j": ADJECTIVES, "n": NOUNS, "v": VERBS}
+KINDS = {word: kind for kind, words in WORDS.items() for word in words}
+# Article, perhaps an adjective, noun; verb; and the same once more.
+SENTENCES = frozenset({"anvan", "ajnvan", "anvajn", "ajnvajn"})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A prompt, a right answer, and what makes two problems the same task."""
+
+    prompt: str
+    answer: str
+    family: str
+    task: str
+
+
+def make_problem(number: int) -> Problem:
+    """The problem of a number, drawn from the number alone.
+
+    Example:
+        >>> make_problem(0).family, make_problem(0) == make_problem(0)
+        ('sort', True)
+    """
+    draw = random.Random(f"made_problems {number}")  # seeded by text: the same in every version of Python
+    family = FAMILIES[number % len(FAMILIES)]
+    if family == "sentence":
+        return _sentence(draw)
+    digits = [draw.choice("0123456789") for _ in range(draw.randint(LEAST, MOST))]
+    answer = sorted(digits) if family == "sort" else digits[::-1]
+    task = "".join(answer) if family == "sort" else min("".join(digits), "".join(digits[::-1]))
+    return Problem(f"{family} {' '.join(digits)}", " ".join(answer), family, f"{family} {task}")
+
+
+def _sentence(draw: random.Random) -> Problem:
+    pattern = draw.choice(sorted(SENTENCES))
+    words = [draw.choice(WORDS[kind]) for kind in pattern]
+    shuffled = draw.sample(words, len(words))
+    return Problem(f"write {' '.join(shuffled)}", " ".join(words), "sentence", " ".join(sorted(words)))
+
+
+def is_right(completion: str, prompt: str) -> float:
+    """Whether a completion solves a made problem: a verifier, with the prompt as its reference.
+
+    Args:
+        completion: what a model wrote; white space does not matter.
+        prompt: of `make_problem`.
+
+    Returns:
+        1 or 0. Every completion can be judged, so that none is NaN.
+
+    Example:
+        >>> is_right("the dog sees a big cat", "write big cat sees a the dog"), is_right("1 2 9", "sort 9 1 1")
+        (1.0, 0.0)
+    """
+    family, *given = prompt.split()
+    words = completion.split()
+    if family == "sort":
+        return float(words == sorted(given))
+    if family == "reverse":
+        return float(words == given[::-1])
+    pattern = "".join(KINDS.get(word, "?") for word in words)
+    return float(Counter(words) == Counter(given) and pattern in SENTENCES)
+
+
+@dataclass
+class MadeProblemsConfig(DocumentConfig):
+    """Options of `made_problems`.
+
+    Args:
+        problems: how many; a third of each family.
+    """
+
+    problems: int = 3000
+
+    SPLIT_BY: ClassVar[tuple[str, ...]] = ("document",)
+
+    def __post_init__(self) -> None:
+        if self.data_dir is not None:
+            mend = "Leave data_dir out."
+            raise RecipeError("made_problems makes its problems and reads no data_dir", key="data_dir", mend=mend)
+        check_whole_number("problems", self.problems, at_least=1)
+        super().__post_init__()
+
+    def hash_inputs(self) -> str:
+        """Nothing is read."""
+        return "made"
+
+
+class MadeProblems(DocumentBuilder):
+    """The builder of `made_problems`; see the head of this file."""
+
+    BUILDER_CONFIG_CLASS = MadeProblemsConfig
+    FEATURES = datasets.Features({name: datasets.Value("string") for name in ("id", "prompt", "answer", "family")})
+
+    def find(self) -> Iterator[Document | Finding]:
+        """The problems in the order of their numbers; one that was there before is set aside."""
+        seen: set[str] = set()
+        for number in range(self.config.problems):
+            problem, name = make_problem(number), f"problem-{number:06d}"
+            if problem.prompt in seen:
+                yield Finding(name, "rejected", "the problem was there before")
+            else:
+                seen.add(problem.prompt)
+                yield Document(name, (problem.task,), problem)
+
+    def rows(self, document: Document) -> Iterator[dict[str, Any] | Finding]:
+        """The one row of a problem."""
+        problem: Problem = document.source
+        made = {"prompt": problem.prompt, "answer": problem.answer, "family": problem.family}
+        yield {"id": document.document_id, **made}
