@@ -50,7 +50,7 @@ def run(
         repository: a folder, or `hub`, in place of the recipe's.
         repo_id: `namespace/name`, in place of the recipe's.
         work_dir: folder for trained models and predictions; default `mbdc` under HF_HOME.
-        max_parallel: trainings side by side; default one a core.
+        max_parallel: trainings side by side; default one a GPU, or one a core.
         progress: whether bars are shown on standard error.
 
     Raises:

@@ -71,7 +71,7 @@ def measure(
         work_dir: folder of the trainings; what is there already is not trained again.
         steps: of every training; default as many as the settings take with the rows of the first train split.
         revisions: `namespace/name@version` of each train split, for the cards of the models.
-        max_parallel: trainings side by side; default one a core.
+        max_parallel: trainings side by side; default one a GPU, or one a core.
         on_progress: called with the fraction that is done, 0 to 1.
 
     Returns:

@@ -81,7 +81,7 @@ def replay(
         repository: a folder, or None for the Hub of HF_ENDPOINT and HF_TOKEN.
         data_dir: the raw files of a first revision; the manifest names no folder of any machine.
         work_dir: folder for trainings; default a new one, so that nothing is taken from an earlier run.
-        max_parallel: trainings side by side; default one a core. The result does not depend on it.
+        max_parallel: trainings side by side; default one a GPU, or one a core. The result does not depend on it.
         progress: whether bars are shown on standard error.
 
     Raises:
@@ -177,7 +177,7 @@ def _arranged(record: Iteration, made: DatasetDict, repository: Repository) -> D
 
 
 def _compare(record: Iteration, published: DatasetDict, made: DatasetDict) -> Replay:
-    from hf_mbdc.publishing.publication import environment
+    from hf_mbdc.publishing.environment import environment
     from hf_mbdc.revisions.content_hash import combine_hashes, content_hash
     from hf_mbdc.revisions.diff.diff import diff
 

@@ -20,6 +20,6 @@ Repository = Annotated[
     str,
     typer.Option(envvar="HF_MBDC_REPOSITORY", help="A folder, or `hub` for the Hub of HF_ENDPOINT and HF_TOKEN."),
 ]
-MaxParallel = Annotated[int | None, typer.Option(min=1, help="Trainings side by side; default: the cores.")]
+MaxParallel = Annotated[int | None, typer.Option(min=1, help="Trainings side by side; default: GPUs, else cores.")]
 WorkDir = Annotated[Path | None, typer.Option(help="Folder of the trainings; default: mbdc under HF_HOME.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON on standard output, and nothing else.")]

@@ -66,7 +66,7 @@ def aa(
         revision: a version, branch or commit.
         repository: a folder, or None for the Hub of HF_ENDPOINT and HF_TOKEN.
         work_dir: folder of the trainings; default `mbdc` under HF_HOME, as for `run`, whose trainings are used.
-        max_parallel: trainings side by side; default one a core.
+        max_parallel: trainings side by side; default one a GPU, or one a core.
         progress: whether a bar is shown on standard error.
 
     Raises:

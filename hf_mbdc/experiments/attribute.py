@@ -45,7 +45,7 @@ def attribute(
         repository: a folder, or None for the Hub of HF_ENDPOINT and HF_TOKEN.
         epochs: of the training, in place of the recipe's.
         work_dir: folder of the trainings; default `mbdc` under HF_HOME, as for `run`.
-        max_parallel: trainings side by side; default one a core.
+        max_parallel: trainings side by side; default one a GPU, or one a core.
         progress: whether a bar is shown on standard error.
 
     Raises:

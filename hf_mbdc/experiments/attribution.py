@@ -82,7 +82,7 @@ def attribute_rows(
         metric: one of the approach, by default its own; or `answer_probability`, see `score_predictions`.
         methods: see `hf_mbdc.guidance.attribution`; default both, or `leave_one_out` where that says the same (one
             source) or where no row is left without sources.
-        max_parallel: trainings side by side; default one a core.
+        max_parallel: trainings side by side; default one a GPU, or one a core.
         on_progress: called with the share of the work done.
 
     Raises:

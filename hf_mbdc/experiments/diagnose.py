@@ -53,7 +53,7 @@ def diagnose(
             next version; the revision must be the head then.
         epochs: of the training, in place of the recipe's.
         work_dir: folder of the trainings; default `mbdc` under HF_HOME, as for `run`.
-        max_parallel: trainings side by side; default one a core.
+        max_parallel: trainings side by side; default one a GPU, or one a core.
         progress: whether a bar is shown on standard error.
 
     Raises:
@@ -134,7 +134,7 @@ def diagnose_rows(
         revision: `namespace/name@version` of the rows: the same as in the run whose trainings shall be found.
         sensitive: columns whose values are neither shown nor used to name slices.
         earlier: what steps cost when they ran last, by name.
-        max_parallel: trainings side by side; default one a core.
+        max_parallel: trainings side by side; default one a GPU, or one a core.
         on_progress: called with the fraction that is done, 0 to 1.
 
     Raises:

@@ -77,7 +77,7 @@ def renew(
         revision: a version, branch or commit.
         repository: a folder, or None for the Hub of HF_ENDPOINT and HF_TOKEN.
         work_dir: folder of the trainings; default `mbdc` under HF_HOME, as for `run`.
-        max_parallel: trainings side by side; default one a core.
+        max_parallel: trainings side by side; default one a GPU, or one a core.
         progress: whether bars are shown on standard error.
 
     Raises:

@@ -111,7 +111,7 @@ def relabel_occurrences(
         earlier: rows that this step, with the same identity, read in an earlier iteration: its models are used again
             where the options allow it. The result depends on these rows, not on whether `work_dir` still has the
             models: where it has not, they are trained again.
-        max_parallel: trainings side by side; default one a core.
+        max_parallel: trainings side by side; default one a GPU, or one a core.
         on_progress: called with the fraction that is done, 0 to 1.
 
     Returns:

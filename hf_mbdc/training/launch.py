@@ -7,11 +7,8 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +18,9 @@ from hf_mbdc.errors import TrainingError
 from hf_mbdc.records import Cost
 from hf_mbdc.revisions.disk import sha256
 from hf_mbdc.training.checks import check_max_parallel, check_work_dir
-from hf_mbdc.training.child import child_environment, read_error
 from hf_mbdc.training.config import TrainingConfig
 from hf_mbdc.training.model_card import PACKAGE, model_name, shipped
+from hf_mbdc.training.running import is_done, run_all
 from hf_mbdc.training.tasks import TASKS, Task, look_up
 
 if TYPE_CHECKING:
@@ -33,22 +30,6 @@ if TYPE_CHECKING:
     from hf_mbdc.training.config import Settings
 
 TRAIN_SPLIT = "train"
-ERROR = "error.json"
-POLL_SECONDS = 0.1
-STOP_SECONDS = 5.0
-KILLED = 9  # SIGKILL, which the kernel sends when memory runs out
-# Of a small model on a CPU: without the first two, glibc gives every tensor back to the kernel, where most of the time
-# goes then; idle OpenMP threads that spin take the cores from the jobs beside them. One thread each, so that no
-# result depends on how many cores there are.
-ENVIRONMENT = {
-    "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(4 << 30),
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "GOMP_SPINCOUNT": "0",
-    "TOKENIZERS_PARALLELISM": "false",
-}
 
 
 @dataclass(frozen=True)
@@ -129,7 +110,7 @@ def launch(
     root = check_work_dir(work_dir)
     hashes: dict[int, str] = {}
     places = [_place(job, root, hashes) for job in jobs]
-    todo = {place: job for place, job in zip(places, jobs, strict=True) if not _is_done(place)}
+    todo = {place: job for place, job in zip(places, jobs, strict=True) if not is_done(place)}
     for task, model in {(job.config.task, job.config.model): None for job in todo.values()}:
         look_up(TASKS[task].check_model)(model)
     for place, job in todo.items():
@@ -137,16 +118,8 @@ def launch(
         _write_data(job, root / "data" / _data_key(job, hashes))
     commands = {place: _command(job, root / "data" / _data_key(job, hashes), place) for place, job in todo.items()}
     done_before = len(set(places)) - len(todo)
-    run_all(commands, max_parallel or cores(), done_before, on_progress or (lambda fraction: None))
+    run_all(commands, max_parallel, done_before, on_progress or (lambda fraction: None))
     return [_result(place, job, cached=place not in todo) for place, job in zip(places, jobs, strict=True)]
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _is_done(place: Path) -> bool:
-    return (place / "metrics.json").is_file()  # written last
 
 
 # --- what a job is: its rows, settings and code as a name ---
@@ -264,81 +237,6 @@ def _command(job: TrainingJob, data: Path, place: Path) -> list[str]:
     ]
     command += ["--train-split", TRAIN_SPLIT, "--predict-splits", *job.predict, *job.config.as_flags()]
     return command + (["--data-revision", job.data_revision] if job.data_revision else [])
-
-
-def run_all(
-    commands: Mapping[Path, list[str]], max_parallel: int, done_before: int, on_progress: Callable[[float], None]
-) -> None:
-    """Runs commands side by side, each in its folder, where it writes `metrics.json` last.
-
-    Raises:
-        TrainingError: one of them failed; the others are stopped.
-    """
-    waiting = list(commands)
-    running: dict[Path, subprocess.Popen[bytes]] = {}
-    total, finished = len(commands) + done_before, done_before
-    if total:
-        on_progress(finished / total)
-    try:
-        while waiting or running:
-            while waiting and len(running) < max_parallel:
-                place = waiting.pop(0)
-                running[place] = _start(commands[place], place)
-            time.sleep(POLL_SECONDS)
-            for place, process in list(running.items()):
-                if process.poll() is not None:
-                    del running[place]
-                    _check(place, process.returncode)
-                    finished += 1
-            on_progress((finished + sum(_fraction(place) for place in running)) / total)
-    finally:
-        _stop(list(running.values()))
-
-
-def _start(command: list[str], place: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, **ENVIRONMENT, **child_environment(place / ERROR)}
-    if (PACKAGE.parent / "pyproject.toml").is_file():  # a checkout, which need not be installed
-        environment["PYTHONPATH"] = os.pathsep.join(
-            [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-        )
-    for name in ("progress.json", ERROR):
-        (place / name).unlink(missing_ok=True)
-    with (place / "log.txt").open("wb") as log:
-        return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-
-def _fraction(place: Path) -> float:
-    try:
-        progress = json.loads((place / "progress.json").read_text())
-    except FileNotFoundError:  # it has not started yet
-        return 0.0
-    return float(progress["step"] / progress["steps"])
-
-
-def _check(place: Path, code: int) -> None:
-    if code == 0 and _is_done(place):
-        return
-    log = place / "log.txt"
-    if (told := read_error(place / ERROR, log)) is not None:
-        raise told
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
-    last = f", and said last: {lines[-1].strip().rstrip('.')}" if lines else ""
-    cause = "If memory ran out, lower max_parallel. " if -code == KILLED else ""
-    mend = f"{cause}What was done is kept: after the cause is mended, the same call goes on from there."
-    raise TrainingError(f"A training {how}{last}", log=str(log), mend=mend)
-
-
-def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        process.terminate()
-    deadline = time.monotonic() + STOP_SECONDS
-    for process in processes:
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _result(place: Path, job: TrainingJob, *, cached: bool) -> TrainingResult:

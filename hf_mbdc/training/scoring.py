@@ -72,7 +72,7 @@ def score(
     """
     import pyarrow.parquet as pq
 
-    from hf_mbdc.training.launch import cores, run_all
+    from hf_mbdc.training.running import run_all
     from hf_mbdc.training.tasks import TASKS
 
     with tempfile.TemporaryDirectory(prefix="scoring-", dir=work_dir) as scratch:
@@ -83,7 +83,7 @@ def score(
             read = job.rows.select_columns(TASKS[job.task].columns_read(job.rows, "rows", labels=False))
             pq.write_table(read.with_format("arrow")[:], place / ROWS)
             commands[place] = [sys.executable, "-m", __name__, job.task, str(job.model_path), str(place)]
-        run_all(commands, max_parallel or cores(), 0, on_progress or (lambda fraction: None))
+        run_all(commands, max_parallel, 0, on_progress or (lambda fraction: None))
         return [_read(place) for place in commands]
 
 
