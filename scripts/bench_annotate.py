@@ -77,6 +77,7 @@ class Watch:
                 self.child_cpu[pid] = max(self.child_cpu.get(pid, 0.0), cpu_seconds(int(pid)))
 
     def stop(self) -> dict[str, Any]:
+        """What was seen until now: MB, and the CPU seconds of this process and its busiest child together."""
         self.over.set()
         self.thread.join()
         longest = time.process_time() - self.began + max(self.child_cpu.values(), default=0.0)

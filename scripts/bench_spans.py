@@ -65,6 +65,7 @@ class Page:
 
 
 def read_paragraphs(path: Path) -> list[str]:
+    """The contexts of a file in SQuAD's format."""
     return [p["context"] for a in json.loads(path.read_text("utf-8"))["data"] for p in a["paragraphs"]]
 
 
@@ -162,11 +163,13 @@ def ours(pages: Sequence[Page]) -> list[list[Span | None]]:
 
 
 def best_words(page: Page, occurrences: Sequence[Occurrence]) -> Span | None:
+    """First and last word of the occurrence with the best score, the first of equals."""
     best = max(occurrences, key=lambda o: o.score, default=None)
     return word_range(page.offsets, best.start, best.end) if best else None
 
 
 def guide(page: Page) -> list[Span | None]:
+    """The guide's search, see the module's docstring."""
     words = [word.lower() for word in page.words]
     found: list[Span | None] = []
     for answer, _ in page.questions:
@@ -178,6 +181,7 @@ def guide(page: Page) -> list[Span | None]:
 
 
 def partial_ratio(page: Page) -> list[Span | None]:
+    """`rapidfuzz` alone."""
     text = page.context.lower()
     found: list[Span | None] = []
     for answer, _ in page.questions:
@@ -187,6 +191,7 @@ def partial_ratio(page: Page) -> list[Span | None]:
 
 
 def windows(page: Page) -> list[Span | None]:
+    """The enumeration of windows."""
     words = [word.lower() for word in page.words]
     found: list[Span | None] = []
     for answer, _ in page.questions:
@@ -216,6 +221,7 @@ def rates(pages: Sequence[Page], found: Sequence[Sequence[Span | None]]) -> tupl
 
 
 def page_by_page(method: Callable[[Page], list[Span | None]]) -> Callable[[Sequence[Page]], list[list[Span | None]]]:
+    """A method that knows one page, for many."""
     return lambda pages: [method(page) for page in pages]
 
 

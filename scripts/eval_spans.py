@@ -154,6 +154,7 @@ def gold_rates(rungs: dict[str, Columns], gold: list[list[int]]) -> dict[str, An
 
 
 def show(title: str, table: Table) -> None:
+    """Prints a table: shares with four digits, counts as they are."""
     columns = list(next(iter(table.values())))
     widths = [max(len(column), 8) + 2 for column in columns]
     print(f"\n{title}\n{'':12}" + "".join(f"{column:>{w}}" for column, w in zip(columns, widths, strict=True)))

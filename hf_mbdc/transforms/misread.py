@@ -133,6 +133,7 @@ def _lost(wanted: str, edited: list[int]) -> int:
 
 
 def has_digit(text: str) -> bool:
+    """Whether there is a decimal digit of any script in it."""
     return _DIGIT.search(text) is not None
 
 

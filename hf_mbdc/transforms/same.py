@@ -38,6 +38,7 @@ class Needle(NamedTuple):
 
 
 def needle_for(text: SearchText, number: int, answer: str) -> Needle:
+    """An answer, the one with that number of its row, made ready to be looked for in a text."""
     folded = fold(answer).text
     return Needle(number, answer.strip(), folded, skeleton(folded) in text.skeleton)
 

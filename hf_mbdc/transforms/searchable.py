@@ -26,6 +26,7 @@ class SearchText:
 
     @cached_property
     def folded(self) -> FoldedText:
+        """Case, width, Unicode form and whitespace taken away, with the way back to the context."""
         return fold(self.context)
 
     @cached_property
@@ -35,6 +36,7 @@ class SearchText:
 
     @cached_property
     def squeezed(self) -> FoldedText:
+        """The folded text without spaces and punctuation."""
         return squeeze(self.folded)
 
     def follows_sign(self, start: int) -> bool:
@@ -43,22 +45,27 @@ class SearchText:
 
     @cached_property
     def signs(self) -> dict[int, int]:
+        """Every place between a minus sign and its number, and the place of the sign."""
         return find_signs(self.context)
 
     @cached_property
     def numbers(self) -> dict[Decimal, list[tuple[int, int]]]:
+        """The amounts of the text, however they are written, and where each stands."""
         return find_numbers(self.folded, self.signs)
 
     @cached_property
     def dates(self) -> list[WrittenDate]:
+        """The dates of the text, however they are written."""
         return find_dates(self.folded.text)
 
     @cached_property
     def index(self) -> SearchIndex:
+        """For the nearest text, step 3 of `locate`."""
         return SearchIndex(self.folded.text)
 
     @cached_property
     def jamo(self) -> FoldedText:
+        """The folded text with Hangul syllables as their letters, which is how they are misread."""
         return jamo(self.folded)
 
     @cached_property
