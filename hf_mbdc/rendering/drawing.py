@@ -22,7 +22,7 @@ from hf_mbdc.transforms.draws import below
 
 _KEPT = 256 << 20  # bytes of glyphs that are kept from batch to batch: 11,172 syllables at 1024 pixels have far more
 _FONT = 48  # number of the draw that chooses the font
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 17  # pixels that are changed together: fewer calls, and arrays that the caches hold
 # Scripts where no character changes another one: Hangul syllables and ideographs, first and last of each block.
 _SET_IN_LINE = ((0xAC00, 0xD7A3), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 
@@ -100,9 +100,10 @@ class Drawer:
         files: list[pa.Array] = []
         rows: list[np.ndarray] = []
         boxes = words.placed.boxes.copy()
-        for part, own, moved in self._pictures(words, keys):
-            files.append(own)
-            rows.append(words.rows[part])
+        for part, made, moved in self._pictures(words, keys):
+            for of, own in made:
+                files.append(own)
+                rows.append(words.rows[of])
             boxes[_characters_of(words.placed, part)] = moved
         names = dict(zip(words.rows.tolist(), words.fonts, strict=True))
         return Drawn(
@@ -186,8 +187,10 @@ class Drawer:
         first = self.fonts[chosen]
         return [[first], *([font] for font in self.fonts if font is not first and font.draws(text)), self.fonts]
 
-    def _pictures(self, words: _Words, keys: np.ndarray) -> Iterator[tuple[np.ndarray, pa.Array, np.ndarray]]:
-        """Words of one size, their files, and the boxes of their characters."""
+    def _pictures(
+        self, words: _Words, keys: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, pa.Array]], np.ndarray]]:
+        """Words of one size, their files, each array with the words that it is of, and their characters' boxes."""
         placed = words.placed
         widths, shifts = layout(placed, self.margin)
         plan = None
@@ -204,12 +207,12 @@ class Drawer:
                 boxes = placed.boxes[_characters_of(placed, part)]
                 boxes[:, [0, 2]] += shifts[of][:, None]
                 if plan is None:
-                    yield part, _binary(png_files(255 - pixels)), boxes
+                    yield part, [(part, _binary(png_files(255 - pixels)))], boxes
                     continue
                 if plan.matrices is not None:
                     boxes = move_boxes(plan.matrices[of], boxes, width, self.height)
                 own = plan.of(part)
-                yield part, _files(augment(pixels, own), own), boxes
+                yield part, _files(part, augment(pixels, own), own), boxes
 
 
 _YES, _NO = 1, 2
@@ -223,16 +226,16 @@ def _characters_of(placed: Placed, words: np.ndarray) -> np.ndarray:
     return np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)
 
 
-def _files(levels: np.ndarray, plan: Plan) -> pa.Array:
-    """The files of changed images of one size, binary (images,)."""
-    files = _binary(png_files(levels, plan.palettes))
-    jpeg = np.flatnonzero(plan.quality)
-    if not len(jpeg):
-        return files
-    made = [jpeg_file(levels[i], plan.palettes[i], int(plan.quality[i])) for i in jpeg]
-    place = np.arange(len(files))
-    place[jpeg] = len(files) + np.arange(len(made))
-    return pa.concat_arrays([files, pa.array(made, type=pa.binary())]).take(pa.array(place))
+def _files(words: np.ndarray, levels: np.ndarray, plan: Plan) -> list[tuple[np.ndarray, pa.Array]]:
+    """The files of changed images of one size, PNG and JPEG apart: of which words, and binary (images,)."""
+    made = []
+    png, jpeg = np.flatnonzero(plan.quality == 0), np.flatnonzero(plan.quality)
+    if len(png):
+        made.append((words[png], _binary(png_files(levels[png], plan.palettes[png]))))
+    if len(jpeg):
+        files = [jpeg_file(levels[i], plan.palettes[i], int(plan.quality[i])) for i in jpeg.tolist()]
+        made.append((words[jpeg], pa.array(files, type=pa.binary())))
+    return made
 
 
 def _binary(files: np.ndarray) -> pa.Array:

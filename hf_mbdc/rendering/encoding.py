@@ -70,7 +70,10 @@ def jpeg_file(levels: np.ndarray, palette: np.ndarray, quality: int) -> bytes:
     from PIL import Image
 
     buffer = BytesIO()
-    Image.fromarray(palette[levels]).save(buffer, format="JPEG", quality=quality)
+    height, width = levels.shape
+    colors = palette.take(levels, axis=0)  # three times as fast as palette[levels]
+    image = Image.frombuffer("RGB", (width, height), colors, "raw", "RGB", 0, 1)
+    image.save(buffer, format="JPEG", quality=quality)
     return buffer.getvalue()
 
 
