@@ -56,6 +56,18 @@ class CharacterModel:
         own = np.add.reduceat(np.where(before, 0.0, logs), begins) if len(words) else np.empty(0)
         return own / (words.sizes + 1)
 
+    def after(self, before: np.ndarray, following: np.ndarray) -> np.ndarray:
+        """(m,) log-probability of each next character; what `read_with_beams` of a recogniser asks.
+
+        Args:
+            before: (m, ORDER − 1) numbers of the characters before it; −1 where a word has not begun.
+            following: (m,) numbers; −1 for a word's end.
+        """
+        begun = np.where(before < 0, self.size + 1, before)
+        asked = np.where(following < 0, self.size, following)
+        symbols = np.column_stack([begun, asked]).astype(np.int64)
+        return np.log(self._probabilities(symbols.reshape(-1))[ORDER - 1 :: ORDER])
+
     @property
     def model_id(self) -> str:
         """A name with a hash of what was counted."""

@@ -159,8 +159,10 @@ def make_target(model: Any, processor: Any, tokenizer: Any, beam_width: int = 1)
         TrainingError: the tokenizer has no tokens for padding, beginning and end.
     """
     config, decoder = model.config, model.config.decoder
-    starts = [config.decoder_start_token_id, decoder.decoder_start_token_id, decoder.bos_token_id]
-    start = _first(*starts, tokenizer.bos_token_id, tokenizer.cls_token_id)
+    given = [
+        getattr(part, name, None) for name in ("decoder_start_token_id", "bos_token_id") for part in (config, decoder)
+    ]
+    start = _first(*given, tokenizer.bos_token_id, tokenizer.cls_token_id)
     end = _first(tokenizer.eos_token_id, tokenizer.sep_token_id)
     if start is None or end is None or tokenizer.pad_token_id is None:
         raise TrainingError("The tokenizer has no tokens for padding, beginning and end", mend=MEND)

@@ -13,8 +13,8 @@ import numpy as np
 from hf_mbdc.errors import TrainingError
 
 CONTEXT = 2  # characters before the next one that a language model is told
-# (m, CONTEXT) characters before, (m,) the next one → (m,) its log-probability. Numbers count from 0; `size` stands for
-# a text's end, `size` + 1 for what is before its beginning.
+# (m, CONTEXT) characters before, (m,) the next one → (m,) its log-probability. Characters are numbers from 0; −1 stands
+# for what is before a text's beginning, and as the next one for its end.
 Language = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -124,7 +124,7 @@ def read_with_beams(
             values[going] = getattr(grown, name)
     score = beams.total + beams.language
     if language is not None:
-        score = score + language_weight * _language(language, beams, np.full(beams.length.shape, size), size)
+        score = score + language_weight * _language(language, beams, np.full(beams.length.shape, -1))
     best = score.argmax(1)
     found = zip(beams.texts[np.arange(rows), best], beams.length[np.arange(rows), best], strict=True)
     return [text[:characters] for text, characters in found]
@@ -170,7 +170,7 @@ def _grow(beams: _Beams, column: np.ndarray, width: int, size: int, language: La
     new = np.where((key[..., None] == beams.key[:, None, None]).any(-1), -np.inf, new)  # counted above
     told = np.zeros_like(new)
     if language is not None:
-        told = weight * _language(language, beams, np.broadcast_to(characters[:, None], new.shape), size)
+        told = weight * _language(language, beams, np.broadcast_to(characters[:, None], new.shape))
     told = told + beams.language[:, :, None]
 
     kept = np.logaddexp(stay_blank, stay_character) + beams.language
@@ -202,11 +202,11 @@ def _key(before: np.ndarray, character: np.ndarray) -> np.ndarray:
     return (mixed ^ (mixed >> np.uint64(31))) + _MIX
 
 
-def _language(language: Language, beams: _Beams, following: np.ndarray, size: int) -> np.ndarray:
+def _language(language: Language, beams: _Beams, following: np.ndarray) -> np.ndarray:
     """Log-probability of what follows each beginning: (rows, width) or (rows, width, few), as `following`."""
     behind = beams.length[..., None] - np.arange(CONTEXT, 0, -1)
     context = np.take_along_axis(beams.texts, np.maximum(behind, 0), 2)
-    context = np.where(behind >= 0, context, size + 1)
+    context = np.where(behind >= 0, context, -1)
     if following.ndim == 3:
         context = np.broadcast_to(context[:, :, None], (*following.shape, CONTEXT))
     return language(context.reshape(-1, CONTEXT), following.reshape(-1)).reshape(following.shape)

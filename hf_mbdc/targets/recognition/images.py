@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from PIL.Image import Image
 
-NO_IMAGE, NO_PIXELS = "no image", "an image without pixels"
+NO_IMAGE, NO_PIXELS, NO_FILE = "no image", "an image without pixels", "a file that is no image"
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # not all that Pillow opens: some start other programs
 WIDEST = 1 << 15  # pixels after scaling: what one image may take of memory
 
 
@@ -71,8 +72,9 @@ def _decode(stored: dict[str, Any] | None, height: int | None) -> tuple[np.ndarr
     nothing = np.empty((height or 1, 0), np.uint8)
     if stored is None or (stored["bytes"] is None and not stored["path"]):
         return nothing, NO_IMAGE
+    file = io.BytesIO(stored["bytes"]) if stored["bytes"] is not None else stored["path"]
     try:
-        with Image.open(io.BytesIO(stored["bytes"]) if stored["bytes"] is not None else stored["path"]) as image:
+        with Image.open(file, formats=FORMATS) as image:
             if not image.width or not image.height:
                 return nothing, NO_PIXELS
             rows = height or image.height
@@ -80,10 +82,11 @@ def _decode(stored: dict[str, Any] | None, height: int | None) -> tuple[np.ndarr
             if max(width, rows) > WIDEST:
                 return nothing, f"larger than {WIDEST} pixels"
             return np.asarray(_grey(image, (width, rows))), None
+    except MemoryError:
+        raise
     except UnidentifiedImageError:
-        return nothing, "a file that is no image"
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # Pillow's decoders raise all of these for broken files; what they say names no row.
+        return nothing, NO_FILE
+    except Exception as error:  # a decoder of Pillow answers broken bytes with nearly any type
         return nothing, f"an image that cannot be decoded ({type(error).__name__})"
 
 

@@ -59,3 +59,11 @@ def test_different_words_once_each() -> None:
 def test_no_words_no_scores() -> None:
     assert len(fit_characters(words([0]), size=1).scores(words())) == 0
     assert fit_characters(words([0]), size=1).model_id.startswith("character 3-gram@")
+
+
+def test_a_word_is_as_probable_as_its_characters_one_after_the_other() -> None:
+    model = fit_characters(words([0, 1], [0, 0, 1], [1]), size=3)
+    before = np.array([[-1, -1], [-1, 0], [0, 0], [0, 2]])
+    steps = model.after(before, np.array([0, 0, 2, -1]))
+    assert steps.sum() == pytest.approx(4 * model.scores(words([0, 0, 2]))[0])
+    assert np.exp(model.after(np.array([[0, 1]] * 4), np.array([0, 1, 2, -1]))).sum() == pytest.approx(1)
