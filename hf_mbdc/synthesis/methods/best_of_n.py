@@ -1,0 +1,48 @@
+"""Best of n: answers are drawn and a verifier scores them; with `build_pairs(layout="sft")`, rejection sampling.
+
+Nothing judges but the verifier, so that only what is right is taken for right (Yuan et al. 2023, rejection sampling
+fine-tuning, https://arxiv.org/abs/2308.01825).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from hf_mbdc.errors import RecipeError
+from hf_mbdc.generation.completions import Sampling
+from hf_mbdc.synthesis.methods.dialogue import Ask, Dialogue
+from hf_mbdc.synthesis.methods.scored_rows import Scored
+from hf_mbdc.synthesis.verifiers import Verifier
+
+NAME = "best_of_n"
+
+
+@dataclass(frozen=True)
+class BestOfNOptions:
+    """How answers are drawn.
+
+    Args:
+        candidates: answers drawn for each prompt.
+        temperature, top_p, max_tokens: see `Sampling`.
+    """
+
+    candidates: int = 8
+    temperature: float = 0.9
+    top_p: float = 1.0
+    max_tokens: int = 256
+
+    def __post_init__(self) -> None:
+        if self.candidates < 1:
+            raise RecipeError("At least one answer is drawn", key="candidates", value=self.candidates, mend="8, say.")
+
+
+def best_of_n(
+    prompt: str, reference: str, verifier: Verifier, options: BestOfNOptions = BestOfNOptions()
+) -> Dialogue[Scored]:
+    """The dialogue of one prompt. An answer that was cut off is not verified, and has no score."""
+    sampling = Sampling(options.temperature, options.top_p, max_tokens=options.max_tokens)
+    message = [{"role": "user", "content": prompt}]
+    answers = yield [Ask(message, sampling, sample) for sample in range(options.candidates)]
+    scores = [None if answer.whole is None else verifier(answer.whole, reference) for answer in answers]
+    return Scored.of(answers, [None if score is None or math.isnan(score) else score for score in scores])

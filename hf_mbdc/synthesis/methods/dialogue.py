@@ -1,0 +1,139 @@
+"""Many rows' conversations with models, turn by turn, every turn of all rows in one batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator as Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from hf_mbdc.generation.completions import Message, Request, Sampling
+from hf_mbdc.generation.generate import Generator, generate_with_rejected
+from hf_mbdc.generation.store import Store
+from hf_mbdc.records import Cost
+
+Role = Literal["target", "judge"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One completion that a method wants.
+
+    Args:
+        messages: the conversation to answer.
+        sampling: how it is drawn.
+        sample: number among completions of the same messages: others are drawn than for the same number.
+        role: who is asked: the `target`, or the `judge`, which may be the same model.
+    """
+
+    messages: Sequence[Message]
+    sampling: Sampling
+    sample: int = 0
+    role: Role = "target"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back.
+
+    Args:
+        text: None where there is no completion.
+        finish_reason: `stop`; `length` for a text that was cut off; why there is none.
+        model: name@hash of who answered.
+    """
+
+    text: str | None
+    finish_reason: str
+    model: str = ""
+
+    @property
+    def whole(self) -> str | None:
+        """The text, unless it was cut off or is missing."""
+        return self.text if self.finish_reason == "stop" else None
+
+
+Dialogue = Coroutine[list[Ask], list[Answer], T]
+Oracle = Callable[[Sequence[tuple[str, Ask]]], list[Answer]]
+
+
+@dataclass(frozen=True)
+class Models:
+    """The oracle of real models: who answers for each role, and where completions are kept.
+
+    Args:
+        target: its sampling is replaced by that of what is asked.
+        judge: default the target itself.
+        store: see `hf_mbdc.generation.generate`.
+    """
+
+    target: Generator
+    judge: Generator | None = None
+    store: Store | str | Path | None = None
+
+    def ask(self, named: Sequence[tuple[str, Ask]]) -> tuple[list[Answer], Cost]:
+        """Answers in the order of what is asked, (key, ask) each with a key of its own; what has none says why."""
+        answers: dict[str, Answer] = {}
+        cost = Cost()
+        for role, sampling in dict.fromkeys((ask.role, ask.sampling) for _, ask in named):
+            model = self.judge if role == "judge" and self.judge is not None else self.target
+            same = [(key, ask) for key, ask in named if (ask.role, ask.sampling) == (role, sampling)]
+            requests = [Request(key, ask.messages, sample=ask.sample) for key, ask in same]
+            sampled = dataclasses.replace(model, sampling=sampling)  # type: ignore[type-var]  # both are dataclasses
+            made = generate_with_rejected(requests, sampled, store=self.store)
+            columns = (made.rows[name][:] for name in ("mbdc_parent_id", "completion", "finish_reason", "mbdc_model"))
+            for key, text, reason, name in zip(*columns, strict=True):
+                answers[key] = Answer(text, reason, name)
+            for key, reason in zip(made.rejected["mbdc_parent_id"][:], made.rejected["reason"][:], strict=True):
+                answers[key] = Answer(None, reason)
+            cost += made.cost
+        return [answers[key] for key, _ in named], cost
+
+
+def converse(
+    dialogues: Mapping[str, Dialogue[T]],
+    models: Models,
+    *,
+    on_progress: Callable[[float], None] | None = None,
+) -> tuple[dict[str, T], Cost]:
+    """Runs the dialogues of rows side by side until each has returned.
+
+    Args:
+        dialogues: row id → its dialogue, not started. What a dialogue asks depends on its own answers alone, so that a
+            row's result does not depend on the other rows.
+        models: who answers.
+        on_progress: called with the share of the rows that are done.
+
+    Returns:
+        Row id → what its dialogue returned, in the order of `dialogues`; and the cost of all answers.
+    """
+    done: dict[str, T] = {}
+    waiting: dict[str, list[Ask]] = {}
+    cost = Cost()
+    for key, dialogue in dialogues.items():
+        _advance(key, dialogue, None, waiting, done)
+    turn = 0
+    while waiting:
+        named = [(f"{key}/{turn}/{n}", ask) for key, asks in waiting.items() for n, ask in enumerate(asks)]
+        answers, spent = models.ask(named)
+        cost += spent
+        asked, waiting, place = waiting, {}, 0
+        for key, asks in asked.items():
+            _advance(key, dialogues[key], answers[place : place + len(asks)], waiting, done)
+            place += len(asks)
+        turn += 1
+        if on_progress is not None:
+            on_progress(len(done) / max(1, len(dialogues)))
+    return {key: done[key] for key in dialogues}, cost
+
+
+def _advance(
+    key: str, dialogue: Dialogue[T], answers: list[Answer] | None, waiting: dict[str, list[Ask]], done: dict[str, T]
+) -> None:
+    """Goes on to what a dialogue asks next, or to its result."""
+    try:
+        waiting[key] = next(dialogue) if answers is None else dialogue.send(answers)
+    except StopIteration as end:
+        done[key] = end.value
