@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hf_mbdc.approaches.extractive_qa import ExtractiveQA
 from hf_mbdc.errors import DataError
 from hf_mbdc.loaders.alto import read_alto
 
@@ -168,3 +169,20 @@ def test_a_file_that_was_damaged_is_read_or_refused(place, junk):
         refused = error
     assert ("path 'a.xml'" in str(refused)) != bool(sheets)
     assert all(word.strip() and len(box) == 4 for sheet in sheets for line in sheet.lines for word, box in line)
+
+
+def test_an_answer_over_the_hyphen_of_a_divided_word_is_found_in_both_lines():
+    (sheet,) = read_alto(alto(HYPHENATED), "a.xml")
+    words = [[text for text, _ in line] for line in sheet.lines]
+    row = {
+        "id": ["1"],
+        "question": ["Which trade?"],
+        "words": [[word for line in words for word in line]],
+        "boxes": [[[100, 10, 148, 20], [10, 30, 60, 40]]],
+        "context": ["\n".join(" ".join(line) for line in words)],
+        "answers": [["graphics"]],  # SUBS_CONTENT, which stands nowhere
+    }
+    found = ExtractiveQA().transform(row)
+    assert found["match_score"] == [pytest.approx(0.99)]
+    assert (found["match_status"], found["matched_text"]) == (["fuzzy"], ["gra-\nphics"])
+    assert found["answer_boxes"] == [[[100, 10, 148, 20], [10, 30, 60, 40]]]
