@@ -245,7 +245,10 @@ def _encode_parts(
 def _label(
     row: Mapping[str, Any], windows: list[Window], longest: int, begins: Sequence[int]
 ) -> tuple[bool, np.ndarray, str | None]:
-    """Whether the row is unanswerable, the tokens of its answer, and why it cannot be trained on. `begins`: of pages"""
+    """Whether the row is unanswerable, the tokens of its answer, and why it cannot be trained on.
+
+    `begins`: the first character of each page.
+    """
     nothing = np.zeros((0, 3), dtype=np.int64)
     if any(row.get(name) is None for name in LABELS):
         return False, nothing, "no label"
