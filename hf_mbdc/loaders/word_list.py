@@ -1,7 +1,7 @@
 """Words with counts, such as those of FrequencyWords (github.com/hermitdave/FrequencyWords), to draw words from.
 
-`data_dir` is a text file, one word a line: `word count` (divided by blanks or a tab), or words alone, which count 1
-each. The first line says which of the two it is.
+`data_dir` is a text file, or a folder with one that the option `words` names, one word a line: `word count` (divided by
+blanks or a tab), or words alone, which count 1 each. The first line says which of the two it is.
 
 No word is on two sides: the splits share the words among them (`split_fractions` of the different words), and the rows
 of a split are draws from its own. `drawn` says how a row was drawn:
@@ -61,6 +61,7 @@ class WordListConfig(DocumentConfig):
     """Options of `word_list`.
 
     Args:
+        words: the file's name, where `data_dir` is a folder.
         natural: rows of train, validation and test that are drawn in proportion to the counts.
         even: rows of train, validation and test that are drawn evenly.
         script: only words whose characters all belong to this Unicode script, such as `"Hangul"`.
@@ -69,6 +70,7 @@ class WordListConfig(DocumentConfig):
     """
 
     split_by: str = "word"
+    words: str = ""
     natural: tuple[int, int, int] = (12_000, 1_000, 2_000)
     even: tuple[int, int, int] = (0, 1_000, 2_000)
     script: str | None = None
@@ -96,8 +98,14 @@ class WordListConfig(DocumentConfig):
     def file(self) -> Path:
         """The file of words; `DataError` where there is none."""
         path = files.open_folder(self.data_dir, "word_list", LAYOUT)
-        if not path.is_file():
-            raise DataError("This is a folder", data_dir=self.data_dir, mend=f"Give the path of {LAYOUT}.")
+        if self.words and path.is_dir():
+            path = files.inside(path, self.words)
+            if not path.is_file():
+                mend = f"Give the folder that holds {LAYOUT}, or its name in the option words."
+                raise DataError("The folder has no such file", data_dir=self.data_dir, words=self.words, mend=mend)
+        elif not path.is_file():
+            mend = f"Give the path of {LAYOUT}, or its name in the option words."
+            raise DataError("This is a folder", data_dir=self.data_dir, mend=mend)
         return path
 
     def hash_inputs(self) -> str:
@@ -224,7 +232,7 @@ def reason_against(word: CountedWord, config: WordListConfig) -> str | None:
     if config.pattern is not None and not config.pattern.fullmatch(word.text):
         return f"Not all characters are of the script {config.script}."
     if config.allowed and not config.allowed.issuperset(word.text):
-        return f"The charset lacks {next(c for c in word.text if c not in config.allowed)!r}."
+        return "The charset lacks a character of it."  # one reason, for they are counted
     if config.max_characters is not None and len(word.text) > config.max_characters:
         return f"It has more than {config.max_characters} characters."
     return None

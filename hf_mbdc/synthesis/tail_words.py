@@ -1,7 +1,8 @@
 """The step `tail_characters`: adds made words to the train rows, in which rare characters are as frequent as they must.
 
-Words are made by `hf_mbdc.synthesis.tail_characters` from the rows that no step has made (`mbdc_source` is null). What
-stands in another split is left out, so that no evaluation word is learned by heart. Images are for the step `render`.
+Words are made by `hf_mbdc.synthesis.tail_characters` from the rows that no step has made (`mbdc_source` is null), or
+from all where a mixture left none of those. What stands in another split is left out, so that no evaluation word is
+learned by heart. Images are for the step `render`.
 
 From the second iteration on, `per_miss` aims at what the target still confuses: a character that it missed n times in
 the split that searches must occur `at_least + per_miss * n` times, whatever its frequency in the corpus.
@@ -87,8 +88,7 @@ def run(rows: Dataset, options: TailWordsOptions, context: StepContext) -> StepR
     misses = _misses(options, context)
     charset = tuple(approach.charset or approach.frequencies.characters)
     how = options.for_words(misses, charset, normalization=approach.normalization, unit=approach.unit)
-    corpus = _from_nothing(rows)
-    made = tail_characters(corpus, how)
+    made = tail_characters(_corpus(rows), how)
     kept, left_out = _apart(made.rows, context)
     _check_new(kept, rows, options)
     kept, unsound = annotate_with_rejected(kept, approach)
@@ -115,12 +115,10 @@ def _misses(options: TailWordsOptions, context: StepContext) -> Mapping[str, int
     return context.misses()
 
 
-def _from_nothing(rows: Dataset) -> Dataset:
-    """The ids and texts of the rows that no step has made."""
+def _corpus(rows: Dataset) -> Dataset:
+    """The ids and texts of the rows that no step has made, or of all where an earlier mixture left none of those."""
     own = np.array([source is None for source in rows["mbdc_source"][:]], bool)
-    if not own.any():
-        raise DataError("All rows were made by steps", split="train", mend="Keep some rows of the corpus.")
-    return rows.select_columns(["id", "text"]).select(np.flatnonzero(own))
+    return rows.select_columns(["id", "text"]).select(np.flatnonzero(own if own.any() else ~own))
 
 
 def _apart(made: Dataset, context: StepContext) -> tuple[Dataset, list[str]]:

@@ -77,7 +77,7 @@ def test_filters(tmp_path):
     assert loaded.rejected.to_list() == [
         {"document_id": "나m", "reason": "Not all characters are of the script Hangul."},
         {"document_id": "나무나무", "reason": "It has more than 3 characters."},
-        {"document_id": "뷁", "reason": "The charset lacks '뷁'."},
+        {"document_id": "뷁", "reason": "The charset lacks a character of it."},
     ]
 
 
@@ -139,6 +139,13 @@ def test_wrong_options(tmp_path, options, message):
 
 
 def test_a_folder_or_no_words(tmp_path):
+    write(tmp_path / "ko.txt", "나무 3")
+    rows = load_dataset("word_list", tmp_path, split="test", words="ko.txt", even=(0, 0, 1), **ONE_SPLIT)
+    assert rows["text"][:] == ["나무"]
+    with pytest.raises(DataError, match=r"The folder has no such file .*words 'ja.txt'"):
+        load_dataset("word_list", tmp_path, words="ja.txt")
+    with pytest.raises(DataError, match=r"leads out of the data set's folder"):
+        load_dataset("word_list", tmp_path, words="../ko.txt")
     with pytest.raises(DataError, match=r"This is a folder .*Give the path of a text file"):
         load_dataset("word_list", tmp_path)
     with pytest.raises(DataError, match="found no document"):
