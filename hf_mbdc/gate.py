@@ -8,7 +8,7 @@ the parent, on the candidate and, where the candidate has more rows, on as many 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def judge(bench: Workbench, drafted: Draft, parent: Iteration, dataset: DatasetD
     from hf_mbdc.measurement import row_scores, weigh
 
     plan, candidate = bench.recipe.evaluation, drafted.dataset
-    leaks = check_leaks(candidate, dataset["train"])
+    leaks = check_leaks(candidate, dataset["train"], bench.approach.adds)
     told: dict[str, Any] = {"leaks": leaks.to_dict() if leaks else {}}
     if leaks and (reason := leak_reason(leaks)):
         return Judgement({**told, "decision": Decision("reject", f"{reason} Nothing was trained.")}, Cost())
@@ -81,20 +81,22 @@ def judge(bench: Workbench, drafted: Draft, parent: Iteration, dataset: DatasetD
     return Judgement(told, cost, row_scores(before, after, rows, metric, plan))
 
 
-def check_leaks(candidate: DatasetDict, parent: Dataset | None) -> LeakReport | None:
+def check_leaks(candidate: DatasetDict, parent: Dataset | None, derived: Collection[str] = ()) -> LeakReport | None:
     """Compares the train rows with every other split; None where no column holds texts or images to compare.
 
     Args:
         parent: the train rows before; None: all rows are new.
+        derived: columns that are not compared, as the approach made them from others: an address, say, that it cut out
+            of two documents of one vendor is no leak.
     """
     from hf_mbdc.guidance.leaks import find_leaks
     from hf_mbdc.guidance.row_texts import image_columns, text_columns
 
     others = {name: rows for name, rows in candidate.items() if name != "train" and len(rows)}
     train = candidate["train"]
-    if not others or not (text_columns(train) or image_columns(train)):
-        return None
-    return find_leaks(train, others, parent=parent)
+    named = [name for name in (*text_columns(train), *image_columns(train)) if name not in derived]
+    shared = [name for name in named if all(name in rows.column_names for rows in others.values())]
+    return find_leaks(train, others, parent=parent, columns=shared) if others and shared else None
 
 
 def looks_left(bench: Workbench, drafted: Iteration) -> Budget:

@@ -202,7 +202,7 @@ def _publish_baseline(bench: Workbench, first: Draft, steps: tuple[StepRecord, .
     seeds, rows = len(bench.recipe.evaluation.seeds), first.dataset[bench.recipe.evaluation.split]
     with bench.stage(f"Training the target on the baseline ({seeds} {'seed' if seeds == 1 else 'seeds'})") as update:
         (baseline,) = measure_versions(bench, {first.iteration.version: first.dataset["train"]}, rows, update)
-    leaks = check_leaks(first.dataset, None)
+    leaks = check_leaks(first.dataset, None, bench.approach.adds)
     record = _describe(
         bench,
         first.iteration,

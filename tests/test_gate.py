@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from typer.testing import CliRunner
 
 import hf_mbdc as mbdc
 from hf_mbdc.cli import app
 from hf_mbdc.errors import DataError, RevisionNotFoundError
-from hf_mbdc.gate import hold_against
+from hf_mbdc.gate import check_leaks, hold_against
 from hf_mbdc.guidance.compare import compare
 from hf_mbdc.guidance.decide import decide
 from hf_mbdc.publishing.comparison import compare_again
@@ -303,3 +303,21 @@ def test_a_control_only_takes_away() -> None:
 
 def _evidence(before: np.ndarray, after: np.ndarray) -> Evidence:
     return dataclasses.replace(compare(before, after).to_evidence("em", "test", seeds=(0, 1)), look=1, looks=1)
+
+
+def test_what_the_approach_cut_out_of_documents_is_no_leak() -> None:
+    """Two receipts of one vendor have its address in them: not the same document."""
+    address = "no 12 mill lane old market 55100 port ellery by the harbour opposite the station"
+    rows = {
+        split: Dataset.from_dict({"id": [split], "context": [f"{words} {address}"], "matched_text": [address]})
+        for split, words in (("train", "white bread 3.20 " * 40), ("test", "wood screw 1.10 " * 40))
+    }
+    splits = DatasetDict(rows)
+    compared = check_leaks(splits, None, derived=["matched_text"])
+    assert compared is not None
+    assert compared.columns == ("context",)
+    assert not compared.brought
+    whole = check_leaks(splits, None)
+    assert whole is not None
+    assert {found.column for found in whole.brought} == {"matched_text"}
+    assert check_leaks(splits, None, derived=["matched_text", "context"]) is None
