@@ -15,7 +15,8 @@ from hf_mbdc.errors import DataError
 from hf_mbdc.metrics import box_iou_scores, mean_score
 from hf_mbdc.metrics.text import anls_scores, exact_match_scores, f1_scores
 
-MODULES = ["anls", "box_iou", "exact_match", "f1"]
+RECOGNITION = ["word_accuracy", "cer", "char_f1"]
+MODULES = ["anls", "box_iou", "exact_match", "f1", *RECOGNITION]
 
 
 def load(name: str):
@@ -23,7 +24,9 @@ def load(name: str):
     return evaluate.load(str(files("hf_mbdc.metrics") / f"{name}.py"))
 
 
-@pytest.mark.parametrize("name", ["", ".text", ".regions", *(f".{name}" for name in MODULES)])
+@pytest.mark.parametrize(
+    "name", ["", ".text", ".regions", ".recognition", ".intervals", *(f".{name}" for name in MODULES)]
+)
 def test_examples_in_the_docstrings(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"hf_mbdc.metrics{name}"))
     assert result.attempted > 0
@@ -49,6 +52,28 @@ def test_compute_is_the_mean_of_the_rows() -> None:
     boxes = [[[0, 0, 4, 4]], []], [[[0, 0, 2, 4], [1, 0, 2, 2]], []]
     assert load("box_iou").compute(predictions=boxes[0], references=boxes[1]) == {"box_iou": 0.75}
     assert mean_score(box_iou_scores(*boxes)) == 0.75
+
+
+def test_scores_of_recognition_have_intervals_over_clusters() -> None:
+    read, true = ["가나", "가너", "다", "다"] * 5, ["가나", "가나", "다", "라"] * 5
+    counts = {"가": 500, "나": 50}
+    options = {"char_f1": {"frequencies": counts}}
+    values = {"word_accuracy": 0.5, "cer": 1 / 3, "char_f1": 2 * 4 / (2 * 4 + 4), "char_f1_medium": 2 / 3}
+    for name in RECOGNITION:
+        found = load(name).compute(predictions=read, references=true, **options.get(name, {}))
+        together = load(name).compute(
+            predictions=read, references=true, clusters=["one", "two"] * 10, **options.get(name, {})
+        )
+        for score in set(values) & set(found):
+            assert found[score] == pytest.approx(values[score])
+            assert together[score] == found[score]
+            assert found[f"{score}_low"] <= found[score] <= found[f"{score}_high"]
+            assert together[f"{score}_low"] != found[f"{score}_low"]
+    rare = load("char_f1").compute(
+        predictions=["가"], references=["가"], frequencies=counts, few_below=501, many_above=501
+    )
+    assert (rare["char_f1_few"], rare["char_f1_few_low"]) == (1, 1)
+    assert load("cer").compute(predictions=["\u1100\u1161"], references=["가"], normalization=None)["cer"] == 2
 
 
 def test_options_reach_the_function() -> None:

@@ -252,7 +252,7 @@ def test_a_checkpoint_that_cannot_be_loaded(tmp_path: Path) -> None:
         load_recogniser("ctc_recogniser")
     small().save(tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(TrainingError, match="The recogniser cannot be loaded: .*Name a folder that save_pretrained"):
+    with pytest.raises(TrainingError, match=r"The recogniser cannot be loaded: .*Name a folder that save_pretrained"):
         load_recogniser(str(tmp_path))
 
 

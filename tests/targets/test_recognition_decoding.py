@@ -149,5 +149,5 @@ def _slow_search(log_probabilities: np.ndarray, width: int) -> list[int]:
 
 def test_no_rows_and_no_width() -> None:
     assert read_with_beams(np.zeros((0, 3, 4)), np.zeros(0, int), 4) == []
-    with pytest.raises(TrainingError, match="The beam is 0 wide. It must be at least 1."):
+    with pytest.raises(TrainingError, match=r"The beam is 0 wide. It must be at least 1."):
         read_with_beams(np.zeros((1, 3, 4)), np.array([3]), 0)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from hf_mbdc.targets.recognition.images import WIDEST, decode_images, stack_images
+from hf_mbdc.targets.recognition.images import WIDEST, decode_images, scale_of, stack_images
 
 
 def stored(image: Image.Image, kind: str = "PNG") -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_an_image_without_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_batch_is_padded_with_nothing_and_each_image_has_mean_0_and_spread_1() -> None:
     draw = np.random.default_rng(0)
     images = [draw.integers(0, 256, (32, width), np.uint8) for width in (7, 12, 3)]
-    batch = stack_images(images, 8)
+    batch = stack_images(images, [scale_of(image) for image in images], 8)
     assert batch.shape == (3, 1, 32, 16)
     assert batch.dtype == np.float32
     for image, place in zip(images, batch[:, 0], strict=True):
@@ -99,6 +99,7 @@ def test_a_flat_image_is_nothing_and_noise_of_one_level_stays_small() -> None:
     flat = np.full((32, 8), 200, np.uint8)
     nearly = flat.copy()
     nearly[0, 0] += 1
-    batch = stack_images([flat, nearly], 4)
-    assert not batch[0].any()
+    batch = stack_images([flat, nearly], [scale_of(flat), scale_of(nearly)], 4)
+    assert batch[0] == pytest.approx(0, abs=1e-6)
+    assert scale_of(flat[:, :0]) == (1, 0)
     assert abs(batch[1]).max() <= 1

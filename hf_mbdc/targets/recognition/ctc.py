@@ -117,7 +117,9 @@ class CtcTarget:
         )
 
     def _logits(self, model: torch.nn.Module, words: Sequence[Word], device: torch.device) -> tuple[Tensor, Tensor]:
-        pixels = torch.from_numpy(stack_images([word.pixels for word in words], STRIDE)).to(device)
+        pixels = torch.from_numpy(
+            stack_images([word.pixels for word in words], [word.scale for word in words], STRIDE)
+        ).to(device)
         columns = torch.tensor([word.length for word in words], device=device)
         return model(pixel_values=pixels, columns=columns).logits, columns
 

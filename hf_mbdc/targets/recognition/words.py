@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hf_mbdc.errors import DataError
+from hf_mbdc.targets.recognition.images import scale_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +38,10 @@ class Word:
     length: int
     left_out: str | None = None
     document: int = 0  # words share nothing
+    scale: tuple[np.float32, np.float32] = field(init=False, repr=False, compare=False)  # see `scale_of`
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", scale_of(self.pixels))
 
     @property
     def tokens(self) -> int:
