@@ -8,7 +8,7 @@ import inspect
 import logging
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -190,23 +190,31 @@ class _Transform:
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
         read = wanted_columns(batch, self.approach)
         columns, reasons = self.approach.try_transform({name: batch[name] for name in read})
-        wanted, rows = set(self.approach.adds), len(reasons)
-        if set(columns) != wanted:
-            wrong = ", ".join(sorted(wanted.symmetric_difference(columns)))
-            raise DataError(
-                f"The approach {self.approach.name!r} promised other columns than it made: {wrong}",
-                split=self.split,
-                mend="Make `adds` and the transform agree.",
-            )
-        for name, values in columns.items():
-            if len(values) != rows or rows != len(batch["id"]):
-                raise DataError(
-                    f"The approach {self.approach.name!r} made {len(values)} values for {len(batch['id'])} rows",
-                    split=self.split,
-                    column=name,
-                    mend="A transform returns one value per row.",
-                )
+        check_made(columns, len(reasons), len(batch["id"]), self.approach, self.split)
         return {**columns, REASON: reasons}
+
+
+def check_made(columns: Mapping[str, Sized], reasons: int, rows: int, approach: Approach, split: str | None) -> None:
+    """Whether an approach made the columns that it promised, with a value and a reason (or None) for each row.
+
+    Raises:
+        DataError: it did not.
+    """
+    if columns.keys() != set(approach.adds):
+        wrong = ", ".join(sorted(set(approach.adds).symmetric_difference(columns)))
+        raise DataError(
+            f"The approach {approach.name!r} promised other columns than it made: {wrong}",
+            split=split,
+            mend="Make `adds` and the transform agree.",
+        )
+    for name, values in columns.items():
+        if len(values) != reasons or reasons != rows:
+            raise DataError(
+                f"The approach {approach.name!r} made {len(values)} values for {rows} rows",
+                split=split,
+                column=name,
+                mend="A transform returns one value per row.",
+            )
 
 
 @dataclass(frozen=True)
@@ -218,6 +226,7 @@ class _ArrowTransform:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         columns, reasons = self.approach.transform_arrow({name: table[name] for name in self.approach.reads})
+        check_made(columns, len(reasons), len(table), self.approach, self.split)
         types = self.approach.adds.arrow_schema
         kept = table.drop_columns([name for name in (*columns, REASON) if name in table.column_names])
         for name, values in columns.items():

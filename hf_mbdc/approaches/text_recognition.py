@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import reprlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,8 +97,7 @@ class TextRecognition:
             _refuse("few_below", self.few_below, "Take a whole number of at least 1.")
         if type(self.many_above) is not int or self.many_above < self.few_below:
             _refuse("many_above", self.many_above, "Take a whole number that is no smaller than few_below.")
-        if isinstance(self.frequencies, Mapping):
-            object.__setattr__(self, "frequencies", CharacterFrequencies(**self.frequencies))
+        object.__setattr__(self, "frequencies", _as_frequencies(self.frequencies))
         given = self.charset
         if not isinstance(given, str | list | tuple) or not all(isinstance(character, str) for character in given):
             _refuse("charset", given, "Take a string, or a list of strings.")
@@ -138,9 +138,7 @@ class TextRecognition:
 
     def try_transform(self, batch: Mapping[str, Sequence[Any]]) -> tuple[dict[str, list[Any]], list[str | None]]:
         """The added columns, and for each row why it cannot be annotated (its added values are then None), or None."""
-        import pyarrow as pa
-
-        columns, reasons = self.transform_arrow({"text": pa.array(batch["text"], pa.large_string())})
+        columns, reasons = self.transform_arrow({"text": _as_texts(batch["text"])})
         return {name: column.to_pylist() for name, column in columns.items()}, reasons.to_pylist()
 
     def transform_arrow(
@@ -277,13 +275,44 @@ class TextRecognition:
         return self.frequencies
 
 
+def _as_frequencies(given: object) -> CharacterFrequencies | None:
+    """What was counted, also where a recipe gives it as a mapping of lists; `RecipeError` for anything else."""
+    if given is None or isinstance(given, CharacterFrequencies):
+        return given
+    if isinstance(given, Mapping) and given.keys() == {"characters", "counts"}:
+        return CharacterFrequencies(**given)
+    mend = "Leave it out, or give {characters: [가, 나], counts: [3, 1]}; hf_mbdc.fit counts by itself."
+    raise RecipeError(f"frequencies is {reprlib.repr(given)}", key="frequencies", mend=mend)
+
+
 def _refuse(key: str, value: object, mend: str) -> None:
     raise RecipeError(f"{key} is {value!r}", key=key, mend=mend)
 
 
 def _texts(ds: Dataset | IterableDataset) -> Iterator[pa.Array]:
-    """The column `text`, some rows at a time."""
+    """The column `text`, some rows at a time.
+
+    Raises:
+        DataError: a stream, whose columns and types are seen as they come, has no texts.
+    """
     import pyarrow as pa
 
-    for table in ds.select_columns(["text"]).with_format("arrow").iter(_COUNTED_ROWS):
-        yield pa.chunked_array(table["text"].chunks, table["text"].type).combine_chunks()
+    if ds.features is not None:
+        for table in ds.select_columns(["text"]).with_format("arrow").iter(_COUNTED_ROWS):
+            yield pa.chunked_array(table["text"].chunks, table["text"].type).combine_chunks()
+        return
+    try:  # by Python's values: rows with a null are of another Arrow type than rows with a text
+        for batch in ds.with_format(None).iter(_COUNTED_ROWS):
+            yield _as_texts(batch["text"])
+    except KeyError as error:
+        what = f"A row of the stream has no {error.args[0]!r}"
+        raise DataError(what, column=error.args[0], mend="Give all rows the same columns.") from None
+
+
+def _as_texts(values: Sequence[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, pa.large_string())
+    except pa.ArrowTypeError as error:
+        raise DataError(f"There is something else than texts: {error}", column="text", mend="Give texts.") from None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from datasets import Dataset, DatasetDict, Features, IterableDatasetDict, List, Value, load_from_disk
 
@@ -318,6 +319,16 @@ class Careless:
         return {column: [0] * self.values for column in self.made}, [None] * len(batch["id"])
 
 
+@dataclass(frozen=True)
+class CarelessOnArrow(Careless):
+    """The same, on Arrow columns."""
+
+    def transform_arrow(self, columns: Any) -> Any:
+        made = {column: pa.array([0] * self.values, pa.int32()) for column in self.made}
+        return made, pa.nulls(len(columns["id"]), pa.string())
+
+
+@pytest.mark.parametrize("kind", [Careless, CarelessOnArrow])
 @pytest.mark.parametrize(
     ("approach", "message"),
     [
@@ -326,9 +337,9 @@ class Careless:
         (Careless(("a", "b"), 11), "made 11 values for 12 rows"),
     ],
 )
-def test_an_approach_is_held_to_its_word(approach: Careless, message: str) -> None:
+def test_an_approach_is_held_to_its_word(kind: type[Careless], approach: Careless, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        annotate(rows(), approach)
+        annotate(rows(), kind(approach.made, approach.values))
 
 
 SOURCE = """

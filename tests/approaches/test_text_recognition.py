@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, DatasetDict, Features, Image, Value, load_from_disk
+from datasets import Dataset, DatasetDict, Features, Image, IterableDataset, Value, load_from_disk
 
 import hf_mbdc as mbdc
 from hf_mbdc.approaches import annotate, annotate_with_rejected, find_approaches, fit, make_approach
@@ -169,3 +169,45 @@ def test_a_charset_of_a_wrong_type_is_refused(charset: Any) -> None:
 def test_a_bucket_holds_its_bounds(count: int, bucket: str) -> None:
     approach = TextRecognition(few_below=2, many_above=3, frequencies={"characters": "가", "counts": [count]})  # type: ignore[arg-type]
     assert approach.transform({"id": ["0"], "text": ["가"]})["bucket"] == [bucket]
+
+
+def test_scores_are_by_row_in_the_form_and_unit_of_the_approach() -> None:
+    read, true = ["\u1100\u1161나", "e\u0301"], ["가나", "e\u0300"]
+    scores = TextRecognition().score(read, true)
+    assert scores["word_accuracy"].tolist() == [1, 0]
+    assert scores["cer"].tolist() == [0, 1]
+    assert TextRecognition(normalization=None).score(read, true)["cer"].tolist() == [1, 0.5]
+    clusters = TextRecognition(normalization=None, unit="grapheme").score(read, true)
+    assert clusters["cer"].tolist() == [0.5, 1]
+    assert TextRecognition.metric in scores
+    assert TextRecognition.reference == "text"
+    assert TextRecognition().misses(read, true) == {"è": 1}
+
+
+@pytest.mark.parametrize("value", [[1], 3, "가", {"characters": "가"}, {"characters": "가", "counts": [1], "more": 1}])
+def test_frequencies_that_are_none_are_refused_with_their_key(value: Any) -> None:
+    with pytest.raises(RecipeError, match=r"frequencies is .*key 'frequencies'.*hf_mbdc\.fit counts"):
+        TextRecognition(frequencies=value)
+
+
+def test_a_stream_without_features_is_annotated() -> None:
+    stream = IterableDataset.from_generator(lambda: iter([{"id": "0", "text": "가가"}, {"id": "1", "text": None}]))
+    assert stream.features is None
+    assert [row["char_min_freq"] for row in annotate(stream, SMALL)] == [2]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ([{"id": "0", "text": 3}], r"There is something else than texts: .*int"),
+        ([{"id": "0", "txt": "a"}], r"A row of the stream has no 'text'"),
+    ],
+)
+def test_a_stream_without_features_says_what_it_lacks(made: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        annotate(IterableDataset.from_generator(lambda: iter(made)), SMALL)
+
+
+def test_texts_that_are_none_are_refused() -> None:
+    with pytest.raises(DataError, match="There is something else than texts"):
+        TextRecognition(frequencies={"characters": "a", "counts": [1]}).transform({"id": ["0"], "text": [3]})
