@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
+import math
 import os
 import sys
 import unicodedata
@@ -36,7 +37,13 @@ _PACKAGED = (
 _SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 _PROBE_SIZE = 32  # pixels an em, of the pictures that decide about coverage
 _COVERED, _MISSING = 1, 2
+# Of a glyph, in em: a font's numbers allow pictures of gigabytes. The widest ligatures, such as U+FDFD, have 13 by 3.
+_MOST_WIDTH, _MOST_AREA = 64, 128
 _UNASSIGNED = (0x0378, 0xFFFF)  # a font that maps these maps everything, to placeholders
+
+
+class GlyphTooLarge(Exception):  # noqa: N818 -- a reason on its way to the row, not an error
+    """Why a glyph is not drawn: its picture would take far more room than any letter's."""
 
 
 class Font:
@@ -113,13 +120,50 @@ class Font:
         return _MISSING if self.is_tofu(glyph) else _COVERED
 
     def is_tofu(self, glyph: int) -> bool:
-        """Whether a glyph leaves no ink or looks like the one for missing characters."""
-        picture = rasterize(self.at(_PROBE_SIZE), glyph)[0]
+        """Whether a glyph leaves no ink, looks like the one for missing characters, or is too large to be drawn."""
+        try:
+            picture = self.draw(glyph, _PROBE_SIZE)[0]
+        except GlyphTooLarge:
+            return True
         return not picture.any() or (picture.shape == self._notdef.shape and bool((picture == self._notdef).all()))
 
     @cached_property
     def _notdef(self) -> np.ndarray:
-        return rasterize(self.at(_PROBE_SIZE), 0)[0]
+        try:
+            return self.draw(0, _PROBE_SIZE)[0]
+        except GlyphTooLarge:
+            return np.zeros((0, 0), dtype=np.uint8)
+
+    def draw(self, glyph: int, size: int, quarter: int = 0) -> tuple[np.ndarray, int, int]:
+        """The picture of a glyph at `size` pixels an em, see `rasterize`.
+
+        Raises:
+            GlyphTooLarge: no letter is that large.
+        """
+        if glyph not in self._sound:
+            self._check_extent(glyph)
+            self._sound.add(glyph)
+        return rasterize(self.at(size), glyph, quarter)
+
+    def _check_extent(self, glyph: int) -> None:
+        """Draws a glyph so small that its picture takes no room, whatever its outline is, then larger: the bounds that
+        a font tells of its glyphs may be wrong."""
+        import uharfbuzz as hb
+
+        for scale in (2.0**-16, 2.0**-8, 1.0):  # pixels an em
+            raster = hb.RasterDraw()
+            raster.scale_factor = (64, 64)
+            raster.transform = (scale / _PROBE_SIZE, 0, 0, scale / _PROBE_SIZE, 0, 0)
+            raster.draw_glyph(self.at(_PROBE_SIZE), glyph)
+            image = raster.render()
+            width, height = (image.extents.width, image.extents.height) if image is not None else (math.inf, math.inf)
+            most = _MOST_WIDTH if scale == 1 else 2
+            if width > most or width * height > (_MOST_AREA if scale == 1 else 4):
+                raise GlyphTooLarge(f"{self.name} has a glyph {width / scale:.0f} × {height / scale:.0f} em large")
+
+    @cached_property
+    def _sound(self) -> set[int]:
+        return set()
 
     def at(self, size: int) -> Any:
         """The HarfBuzz font at `size` pixels an em, in units of 1/64 pixel."""
@@ -168,11 +212,11 @@ def rasterize(font: Any, glyph: int, quarter: int = 0) -> tuple[np.ndarray, int,
     image = raster.render()
     if image is None:
         raise MemoryError("HarfBuzz could not draw a glyph")
-    extents = image.extents
-    if not extents.width or not extents.height:
+    drawn = image.extents
+    if not drawn.width or not drawn.height:
         return np.zeros((0, 0), dtype=np.uint8), 0, 0
-    pixels = np.frombuffer(image.buffer, dtype=np.uint8).reshape(extents.height, extents.stride)
-    return trimmed(pixels[::-1, : extents.width], extents.x_origin, -(extents.y_origin + extents.height))
+    pixels = np.frombuffer(image.buffer, dtype=np.uint8).reshape(drawn.height, drawn.stride)
+    return trimmed(pixels[::-1, : drawn.width], drawn.x_origin, -(drawn.y_origin + drawn.height))
 
 
 def trimmed(pixels: np.ndarray, left: int, top: int) -> tuple[np.ndarray, int, int]:
@@ -213,19 +257,33 @@ def find_fonts(sources: Sequence[str]) -> list[Font]:
     return list(found.values())
 
 
+def font_state(sources: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    """The path, size and time of change (nanoseconds) of every file that `find_fonts` looks at: what was drawn with
+    fonts in another state is drawn anew."""
+    paths = [path for source in sources for path in _paths_of(str(source))[0]]
+    return tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
+
+
 def _fonts_of(source: str) -> list[Font]:
+    paths, named = _paths_of(source)
+    if not named:
+        return _usable(paths)
+    return [Font(path, index) for path in paths for index in range(max(1, _faces_in(path)))]
+
+
+def _paths_of(source: str) -> tuple[list[Path], bool]:
+    """The files of a source, and whether each of them is named, so that one that cannot be used is an error."""
     if source == PACKAGED:
-        return [Font(_package_folder(package) / name) for package, name in _PACKAGED]
+        return [_package_folder(package) / name for package, name in _PACKAGED], True
     if source == SYSTEM:
-        return _usable([path for folder in _system_folders() for path in _files_below(folder)])
+        return [path for folder in _system_folders() for path in _files_below(folder)], False
     path = Path(source).expanduser()
     if path.is_dir():
-        return _usable(_files_below(path))
+        return _files_below(path), False
     if path.is_file():
-        font = Font(path)
-        return [font, *(Font(path, index) for index in range(1, _faces_in(path)))]
+        return [path], True
     if source.isidentifier() and importlib.util.find_spec(source) is not None:
-        return _usable(_files_below(_package_folder(source)))
+        return _files_below(_package_folder(source)), False
     mend = f'Give a file, a folder, "{PACKAGED}", "{SYSTEM}" or a Python package that ships fonts.'
     raise RecipeError("There are no fonts under this name", key="fonts", value=source, mend=mend)
 

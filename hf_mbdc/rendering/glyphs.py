@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_mbdc.rendering.fonts import Font, rasterize, trimmed
+from hf_mbdc.rendering.fonts import Font, trimmed
 from hf_mbdc.transforms.characters import CharacterTable
 
 # What decides about a font's size: letters that reach far up or down, of scripts with long ones.
@@ -61,10 +61,14 @@ class Glyphs:
 
     def of_outline(self, font: Font, size: int, glyph: int, quarter: int, baseline: int) -> int:
         """The slot of a glyph by its number in the font, `quarter` quarters of a pixel right of the pen, or -1 where
-        it has no ink."""
+        it has no ink.
+
+        Raises:
+            GlyphTooLarge: see `Font.draw`.
+        """
         key = (font, size, glyph, quarter, baseline)
         if key not in self._by_glyph:
-            pixels, left, top = rasterize(font.at(size), glyph, quarter)
+            pixels, left, top = font.draw(glyph, size, quarter)
             self._by_glyph[key] = self.add(pixels, left, baseline + top, 0) if pixels.size else -1
         return self._by_glyph[key]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hf_mbdc.rendering.fonts import Font
+from hf_mbdc.rendering.fonts import Font, GlyphTooLarge
 from hf_mbdc.rendering.glyphs import Glyphs, SetFont, fit
 from hf_mbdc.rendering.shaping import ShapedWord, Unshapeable, shape
 
@@ -89,7 +89,7 @@ def place_shaped(
             try:
                 placed.append(_place(text, own, glyphs, margin))
                 break
-            except Unshapeable as reason:
+            except (Unshapeable, GlyphTooLarge) as reason:
                 reasons.append(str(reason))
         else:
             placed.append(reasons[0])

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.rendering.augmenting import Augmentation
 from hf_mbdc.rendering.drawing import Drawer
+from hf_mbdc.rendering.fonts import font_state
 from hf_mbdc.transforms.checks import check_columns, check_ids
 from hf_mbdc.transforms.draws import row_keys
 
@@ -162,11 +163,12 @@ def render_with_rejected(
     for split, part in splits.items():
         check_ids(part, split)
         check_columns(part.features, reads, split=split)
-    _drawer(options).fonts  # noqa: B018 -- raises here, before any process is started
+    fonts = font_state(options.fonts)
+    _drawer(options, fonts).fonts  # noqa: B018 -- raises here, before any process is started
     parts: dict[str | None, Dataset] = {}
     left_out = []
     for split, part in splits.items():
-        parts[split], rejected = _render_split(part, options, num_proc, batch_size, split)
+        parts[split], rejected = _render_split(part, _Render(options, fonts), num_proc, batch_size, split)
         left_out.append(rejected)
     return (DatasetDict(parts) if isinstance(ds, DatasetDict) else next(iter(parts.values()))), concatenate_datasets(
         left_out
@@ -174,7 +176,7 @@ def render_with_rejected(
 
 
 def _render_split(
-    ds: Dataset, options: RenderOptions, num_proc: int | None, batch_size: int, split: str | None
+    ds: Dataset, call: _Render, num_proc: int | None, batch_size: int, split: str | None
 ) -> tuple[Dataset, Dataset]:
     """One split with images, and its rejected rows."""
     import numpy as np
@@ -182,12 +184,12 @@ def _render_split(
 
     plain = ds.with_format("arrow")
     done = plain.map(
-        _Render(options),
+        call,
         batched=True,
-        batch_size=min(batch_size, max(1, _PIXELS // (4 * options.height**2))),
+        batch_size=min(batch_size, max(1, _PIXELS // (4 * call.options.height**2))),
         num_proc=min(num_proc, len(ds)) if num_proc else None,
-        features=type(ds.features)({**plain.features, **columns(options), REASON: Value("string")}),
-        new_fingerprint=_fingerprint(ds, options),
+        features=type(ds.features)({**plain.features, **columns(call.options), REASON: Value("string")}),
+        new_fingerprint=_fingerprint(ds, call),
         desc=f"{NAME}{f' {split}' if split else ''}",
     )
     reasons = done.with_format("arrow").select_columns(REASON)[:][REASON]
@@ -208,12 +210,13 @@ class _Render:
     """What `map` calls, in each process: a table of rows → the table with images and reasons."""
 
     options: RenderOptions
+    fonts: tuple[tuple[str, int, int], ...]  # the state of their files
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         import pyarrow as pa
 
         keys = row_keys(rows["id"].to_pylist(), self.options.seed)
-        drawn = _drawer(self.options).draw(rows["text"].to_pylist(), keys)
+        drawn = _drawer(self.options, self.fonts).draw(rows["text"].to_pylist(), keys)
         valid = drawn.files.is_valid()
         made: Mapping[str, pa.Array] = {
             "image": pa.StructArray.from_arrays(
@@ -230,19 +233,18 @@ class _Render:
 
 
 @lru_cache(maxsize=2)
-def _drawer(options: RenderOptions) -> Drawer:
+def _drawer(options: RenderOptions, fonts: tuple[tuple[str, int, int], ...]) -> Drawer:
+    """One that keeps its fonts and glyphs from call to call, as long as the files of the fonts stay as they are."""
     return Drawer(options.fonts, options.height, options.augmentation)
 
 
-def _fingerprint(ds: Dataset, options: RenderOptions) -> str:
+def _fingerprint(ds: Dataset, call: _Render) -> str:
     """Changes with the data, the options, the fonts, the code that draws, and what that code stands on."""
-    digest = hashlib.sha256(f"{ds._fingerprint}\n{options!r}\n".encode())
+    digest = hashlib.sha256(f"{ds._fingerprint}\n{call!r}\n".encode())
     for package in ("pillow", "uharfbuzz", "regex", "fonttools"):
         digest.update(importlib.metadata.version(package).encode())
-    for font in _drawer(options).fonts:
-        state = font.path.stat()
-        digest.update(f"{font.path}\n{font.index}\n{state.st_size}\n{state.st_mtime_ns}\n".encode())
     package_folder = Path(__file__).parents[1]
-    for path in [Path(__file__), *sorted((package_folder / "rendering").glob("*.py"))]:
+    code = [*(package_folder / "rendering").glob("*.py"), package_folder / "transforms" / "draws.py"]
+    for path in [Path(__file__), *sorted(code)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

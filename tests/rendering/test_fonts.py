@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
+from fontTools.ttLib import TTFont
 
 from hf_mbdc.errors import DataError, RecipeError
-from hf_mbdc.rendering.fonts import Font, _faces_in, find_fonts, is_ignorable, rasterize
+from hf_mbdc.rendering.fonts import (
+    Font,
+    GlyphTooLarge,
+    _faces_in,
+    find_fonts,
+    font_state,
+    is_ignorable,
+    rasterize,
+)
 
 
 def square(left: int, size: int) -> object:
@@ -97,6 +108,46 @@ def test_an_outline_is_drawn_where_it_is(tmp_path: Path) -> None:
     pixels, left, top = rasterize(font.at(10), font.at(10).get_nominal_glyph(ord("a")), quarter=1)
     assert pixels[0].tolist() == [191, 255, 255, 255, 255, 64]
     assert left == 2
+
+
+def rectangle(width: int, height: int) -> object:
+    pen = TTGlyphPen(None)
+    pen.moveTo((0, 0))
+    for place in ((0, height), (width, height), (width, 0)):
+        pen.lineTo(place)
+    pen.closePath()
+    return pen.glyph()
+
+
+def test_glyphs_that_would_take_gigabytes_are_not_drawn(tmp_path: Path) -> None:
+    sizes = {"a": (32000, 32000), "b": (32000, 3000), "c": (13000, 3000), "d": (500, 500)}
+    mapped = {ord(name): name for name in sizes}
+    path = write_font(tmp_path / "f.ttf", mapped, **{name: rectangle(*size) for name, size in sizes.items()})
+    assert covers(Font(path), "abcd") == [False, True, True, True]
+    with pytest.raises(GlyphTooLarge, match="Squares has a glyph 32 × 32 em large"):
+        Font(path).draw(1, 1024)
+
+
+def test_the_bounds_that_a_font_tells_are_not_believed(tmp_path: Path) -> None:
+    path = write_font(tmp_path / "f.ttf", {ord("a"): "a"}, a=rectangle(32000, 32000))
+    with TTFont(path) as font:
+        place = font.reader.tables["glyf"].offset + font["loca"].locations[font.getGlyphID("a")]
+    content = bytearray(path.read_bytes())
+    assert struct.unpack(">4h", content[place + 2 : place + 10]) == (0, 0, 32000, 32000)
+    content[place + 2 : place + 10] = struct.pack(">4h", 0, 0, 500, 500)
+    path.write_bytes(content)
+    assert Font(path).at(10).get_glyph_extents(1).width == 320  # half an em, in 1/64 pixels
+    assert covers(Font(path), "a") == [False]
+
+
+def test_the_state_of_fonts_changes_with_their_files(tmp_path: Path) -> None:
+    path = write_font(tmp_path / "f.ttf", {ord("a"): "a"}, a=square(0, 500))
+    (before,) = font_state([str(tmp_path)])
+    assert before[:2] == (str(path), path.stat().st_size)
+    os.utime(path, ns=(0, 0))
+    assert font_state([str(tmp_path)]) == ((*before[:2], 0),)
+    write_font(tmp_path / "g.ttf", {ord("a"): "a"}, a=square(0, 500))
+    assert len(font_state([str(tmp_path)])) == 2
 
 
 @pytest.mark.parametrize(

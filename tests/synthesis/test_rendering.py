@@ -134,3 +134,17 @@ def test_high_images_are_drawn_few_at_a_time(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("hf_mbdc.synthesis.rendering._PIXELS", 4 * 64**2 * 3)
     render(rows(), RenderOptions(height=64, seed=77))
     assert sizes == [3, 3, 3, 1]
+
+
+def test_a_font_file_that_changes_is_drawn_anew(tmp_path: Path) -> None:
+    from hf_mbdc.rendering.fonts import find_fonts
+
+    sans, serif = (font.path for font in find_fonts(["packaged"])[2:])
+    path = tmp_path / "font.ttf"
+    rows = Dataset.from_dict({"id": ["0"], "text": ["word"]})
+    made = []
+    for source in (sans, serif, sans):
+        path.write_bytes(source.read_bytes())
+        made.append(render(rows, RenderOptions(fonts=(str(path),)))[0])
+    assert [row["font"] for row in made] == ["DejaVu Sans", "DejaVu Serif", "DejaVu Sans"]
+    assert made[0]["image"] == made[2]["image"] != made[1]["image"]
