@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from datasets import Dataset, DatasetDict, Features, Value
+from datasets import Image as ImageFeature
 from PIL import Image
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
@@ -30,6 +34,7 @@ from hf_mbdc.targets.recognition import load_recogniser
 from hf_mbdc.targets.recognition.checkpoint import CheckpointTarget, make_target
 from hf_mbdc.training.checks import check_recogniser
 
+ROOT = Path(__file__).resolve().parents[2]
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 
 
@@ -165,3 +170,23 @@ def test_the_config_says_what_training_needs(tmp_path: Path) -> None:
     one.save(tmp_path)
     told = json.loads((tmp_path / "config.json").read_text())
     assert (told["decoder_start_token_id"], told["pad_token_id"], told["eos_token_id"]) == (2, 0, 2)
+
+
+def test_the_script_trains_a_checkpoint_and_finds_it_finished(tmp_path: Path) -> None:
+    target().save(tmp_path / "start")
+    given = table("가다", "나", "다", "가나")
+    features = Features({"id": Value("string"), "image": ImageFeature(), "text": Value("string")})
+    rows = Dataset.from_list(given.to_pylist(), features=features)
+    DatasetDict({"train": rows, "test": rows.select([1, 0])}).save_to_disk(tmp_path / "data")
+    main = runpy.run_path(str(ROOT / "scripts" / "train_text_recognition.py"))["main"]
+    flags = ["--dataset", str(tmp_path / "data"), "--output-dir", str(tmp_path / "out"), "--predict-splits", "test"]
+    flags += ["--model", str(tmp_path / "start"), "--epochs", "2", "--batch-size", "2", "--beam-width", "2"]
+    main(flags)
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (metrics["steps"], metrics["rows_used"], metrics["tokens"]) == (4, 4, 2 * (30 + 31 + 32 + 33))
+    first = pq.read_table(tmp_path / "out" / "predictions-test.parquet")
+    assert first["id"].to_pylist() == ["w1", "w0"]
+    assert "VisionEncoderDecoderModel" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    main(flags)
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
+    assert pq.read_table(tmp_path / "out" / "predictions-test.parquet").equals(first)
