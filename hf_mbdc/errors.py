@@ -68,3 +68,7 @@ class IntegrityError(RepositoryError):
 
 class TrainingError(MbdcError):
     """A target model could not be loaded, trained or evaluated."""
+
+
+class GenerationError(MbdcError):
+    """A model could not be asked for completions, or did not answer as it must."""

@@ -27,7 +27,7 @@ ALLOWED = {
     | {"transforms", "metrics", "approaches", "targets", "revisions"},  # content hashes, as keys of its cache
     "loaders": BASE | {"transforms"},
     "writers": BASE | {"transforms", "approaches"},  # the names of the columns that an approach adds
-    "generation": BASE,
+    "generation": BASE | {"transforms"},  # draws by row key
     "rendering": BASE | {"transforms"},
     "synthesis": BASE | {"transforms", "rendering", "approaches", "targets", "training", "generation"},
     "review": BASE | {"transforms", "approaches", "revisions"},  # the templates

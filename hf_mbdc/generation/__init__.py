@@ -1,0 +1,25 @@
+"""The target model as prompts → completions: what is asked, what asks it, and the store of what was answered.
+
+`generate` is the one way in. A generator is a frozen dataclass whose fields are the model, the sampling and the seed:
+`LocalGenerator` runs a transformers model in this process, `EndpointGenerator` asks an OpenAI-compatible server.
+"""
+
+from hf_mbdc.generation.completions import Completion, Request, Sampling, samples
+from hf_mbdc.generation.endpoint import EndpointGenerator
+from hf_mbdc.generation.generate import Generated, Generator, generate, generate_with_rejected
+from hf_mbdc.generation.local import LocalGenerator
+from hf_mbdc.generation.store import Store
+
+__all__ = [
+    "Completion",
+    "EndpointGenerator",
+    "Generated",
+    "Generator",
+    "LocalGenerator",
+    "Request",
+    "Sampling",
+    "Store",
+    "generate",
+    "generate_with_rejected",
+    "samples",
+]

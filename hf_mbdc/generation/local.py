@@ -1,0 +1,282 @@
+"""A transformers model in this process: prompts of like length in batches of bounded size, through stock `generate`."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_mbdc.errors import GenerationError
+from hf_mbdc.generation.completions import Batch, Completion, Request, Sampling, Task, render_prompts
+from hf_mbdc.records import Cost
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from hf_mbdc.generation.generate import Claim
+    from hf_mbdc.generation.picking import TokenPicker
+
+
+@dataclass(frozen=True)
+class LocalGenerator:
+    """Completions of a causal language model of transformers.
+
+    Every draw belongs to (prompt, sample number, seed) and to the step: neither the order of the requests nor what is
+    in a batch with them changes a completion, but for rounding of the logits, which differs between batch shapes.
+    A larger `max_tokens` goes on with the same tokens.
+
+    Args:
+        model: with `generate`; on the device where it shall run.
+        tokenizer: of the model. It is used on the left: `padding_side` does not matter.
+        sampling, seed: of the draws.
+        name: of the model in `mbdc_model`; default the name that it was loaded by, of a folder the last part.
+        batch_tokens: bound on rows × (longest prompt + `max_tokens`) of a batch, which bounds its memory.
+        accelerator: with several processes, each does its share of the batches and all get the whole.
+
+    Example:
+        >>> from transformers import AutoModelForCausalLM, AutoTokenizer  # doctest: +SKIP
+        >>> model = AutoModelForCausalLM.from_pretrained(path)  # doctest: +SKIP
+        >>> tokenizer = AutoTokenizer.from_pretrained(path)  # doctest: +SKIP
+        >>> rows = generate(requests, LocalGenerator(model, tokenizer, Sampling(temperature=0.7)))  # doctest: +SKIP
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase = field(repr=False)
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int = 0
+    name: str = ""
+    batch_tokens: int = 16_384
+    accelerator: Accelerator | None = None
+
+    def identity(self) -> str:
+        """name@hash: SHA-256 of all weights and buffers as they are now, its first 12 digits.
+
+        Raises:
+            GenerationError: the model computes with a `forward` that a trainer put in its place.
+        """
+        # TRL patches `forward` on the instance; a deep copy of such a model goes on computing with the old weights.
+        if "forward" in vars(self.model) and not hasattr(self.model, "_hf_hook"):
+            mend = "Save the model and load it again: save_pretrained, then from_pretrained."
+            raise GenerationError("A trainer replaced the model's forward; it may not use its weights", mend=mend)
+        return f"{self.name or _name(self.model)}@{weights_hash(self.model)[:12]}"
+
+    def render(self, requests: Sequence[Request]) -> list[str]:
+        """Messages by the chat template of the tokenizer, prompts as they are."""
+        return render_prompts(requests, self.tokenizer)
+
+    def complete(self, tasks: Sequence[Task], claim: Claim) -> Iterator[Batch]:
+        """Completions batch by batch, longest prompts first.
+
+        With several processes claims are not used: all agree on the tasks, each takes every n-th batch, and at the end
+        each gets what the others did.
+        """
+        if self.accelerator is None or self.accelerator.num_processes == 1:
+            yield from self._complete(tasks, claim, slice(None))
+            return
+        from accelerate.utils import gather_object
+
+        every = {task.key: task for task in gather_object(list(tasks))}  # processes may have found different ones
+        rank, done = self.accelerator.process_index, []
+        for batch in self._complete(list(every.values()), list, slice(rank, None, self.accelerator.num_processes)):
+            yield batch  # at once, so that it is kept
+            done.append((rank, batch))
+        yield from [batch for place, batch in gather_object(done) if place != rank]
+
+    def _complete(self, tasks: Sequence[Task], claim: Claim, share: slice) -> Iterator[Batch]:
+        ids = self._encode(tasks)
+        rejected = {task.key: reason for task in tasks if (reason := self._unfit(len(ids[task.key])))}
+        if rejected:
+            yield Batch({}, rejected)
+        lengths = {key: len(found) for key, found in ids.items()}
+        fitting = [task for task in tasks if task.key not in rejected]
+        with _evaluating(self.model):
+            for planned in plan_batches(fitting, lengths, self.sampling.max_tokens, self.batch_tokens)[share]:
+                if batch := claim(planned):
+                    yield self._run(batch, [ids[task.key] for task in batch])
+
+    def _unfit(self, length: int) -> str | None:
+        """Why a prompt of so many tokens cannot be completed."""
+        room = getattr(self.model.config, "max_position_embeddings", None)
+        if room is not None and length + self.sampling.max_tokens > room:
+            return f"prompt and max_tokens need more than the {room:,} tokens that the model takes"
+        return None if length else "the prompt has no tokens"
+
+    def _encode(self, tasks: Sequence[Task]) -> dict[bytes, list[int]]:
+        """Token ids by key. A raw prompt gets the tokenizer's special tokens; a chat template has written its own."""
+        ids: dict[tuple[bool, str], list[int]] = {}
+        for raw in (True, False):
+            texts = list(dict.fromkeys(task.prompt for task in tasks if task.raw == raw))
+            if texts:
+                encoded = self.tokenizer(texts, add_special_tokens=raw)["input_ids"]
+                ids.update({(raw, text): found for text, found in zip(texts, encoded, strict=True)})
+        return {task.key: ids[task.raw, task.prompt] for task in tasks}
+
+    def _run(self, tasks: Sequence[Task], prompts: Sequence[list[int]]) -> Batch:
+        import torch
+
+        from hf_mbdc.generation.picking import TokenPicker, uniform_numbers
+
+        started = time.perf_counter()
+        device = self.model.device
+        stochastic = self.sampling.temperature > 0
+        steps = self.sampling.max_tokens if stochastic else 0
+        picker = TokenPicker(uniform_numbers([task.draw for task in tasks], self.seed, steps), self.sampling, device)
+        ends = end_tokens(self.model, self.tokenizer)
+        inputs = pad_left(prompts, self._pad(ends), device)
+        with torch.inference_mode():
+            output = self.model.generate(
+                **inputs,
+                generation_config=self._config(ends),
+                logits_processor=[picker] if stochastic or self.sampling.logprobs else [],
+                **({"tokenizer": self.tokenizer} if self.sampling.stop else {}),
+            )
+        written = output[:, inputs["input_ids"].shape[1] :].tolist()
+        answers = self._read(written, prompts, ends, picker, (time.perf_counter() - started) / len(tasks))
+        seconds = time.perf_counter() - started
+        cost = Cost(
+            model_calls=len(tasks),
+            tokens=sum((c.prompt_tokens or 0) + (c.completion_tokens or 0) for c in answers),
+            gpu_seconds=seconds if device.type != "cpu" else 0.0,
+        )
+        return Batch({task.key: answer for task, answer in zip(tasks, answers, strict=True)}, cost=cost)
+
+    def _config(self, ends: Sequence[int]) -> Any:
+        """What `generate` does apart from picking: everything else that a model's own defaults would add is off."""
+        from transformers import GenerationConfig
+
+        return GenerationConfig(
+            max_new_tokens=self.sampling.max_tokens,
+            do_sample=False,
+            num_beams=1,
+            num_return_sequences=1,
+            use_cache=True,
+            return_dict_in_generate=False,
+            repetition_penalty=1.0,
+            no_repeat_ngram_size=0,
+            min_new_tokens=0,
+            eos_token_id=list(ends) or None,
+            pad_token_id=self._pad(ends),
+            stop_strings=list(self.sampling.stop) or None,
+        )
+
+    def _pad(self, ends: Sequence[int]) -> int:
+        pad = self.tokenizer.pad_token_id
+        return int(pad) if pad is not None else (ends[0] if ends else 0)
+
+    def _read(
+        self,
+        written: Sequence[list[int]],
+        prompts: Sequence[list[int]],
+        ends: Sequence[int],
+        picker: TokenPicker,
+        seconds: float,
+    ) -> list[Completion]:
+        """Tokens as completions: up to the first end token, or the first stop text."""
+        bodies = [_until_end(tokens, ends) for tokens in written]
+        texts = self.tokenizer.batch_decode([body for body, _ in bodies], skip_special_tokens=True)
+        logprobs = _by_row(picker.logprobs) if picker.logprobs else None
+        completions = []
+        for row, ((body, ended), text) in enumerate(zip(bodies, texts, strict=True)):
+            count = len(body) + ended
+            places = [place for stop in self.sampling.stop if (place := text.find(stop)) >= 0]
+            if places:
+                text, count, ended = text[: min(places)], self._stopped_after(body), True
+            numbers = None if logprobs is None else tuple(logprobs[row][:count])
+            reason: Any = "stop" if ended else "length"
+            completions.append(Completion(text, reason, len(prompts[row]), count, seconds, numbers))
+        return completions
+
+    def _stopped_after(self, body: Sequence[int]) -> int:
+        """The number of tokens after which a stop text is there; what follows is padding."""
+        for count in range(1, len(body) + 1):
+            text = self.tokenizer.decode(body[:count], skip_special_tokens=True)
+            if any(stop in text for stop in self.sampling.stop):
+                return count
+        return len(body)
+
+
+def plan_batches(
+    tasks: Sequence[Task], lengths: dict[bytes, int], max_tokens: int, batch_tokens: int
+) -> list[list[Task]]:
+    """Tasks of like length together, longest first, as many as `batch_tokens` has room for.
+
+    When whole batches are taken away the others stay as they are: so a call that goes on after a kill asks the very
+    batches that an undisturbed one asks, and even the rounding is the same.
+    """
+    batches: list[list[Task]] = []
+    room = 0
+    for task in sorted(tasks, key=lambda task: (-lengths[task.key], task.key)):
+        if not batches or len(batches[-1]) >= room:
+            batches.append([])
+            room = max(1, batch_tokens // (lengths[task.key] + max_tokens))
+        batches[-1].append(task)
+    return batches
+
+
+def pad_left(prompts: Sequence[Sequence[int]], pad: int, device: torch.device) -> dict[str, torch.Tensor]:
+    """`input_ids` and `attention_mask`, (rows, longest), with the prompts at the right edge."""
+    import torch
+
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), pad, dtype=torch.long)
+    mask = torch.zeros((len(prompts), width), dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt)
+        mask[row, width - len(prompt) :] = 1
+    return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+
+
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokens that end a completion: those of the model's generation config and the tokenizer's own."""
+    told = model.generation_config.eos_token_id
+    ends = list(told) if isinstance(told, list) else [told]
+    return list(dict.fromkeys(int(end) for end in [*ends, tokenizer.eos_token_id] if end is not None))
+
+
+def weights_hash(model: torch.nn.Module) -> str:
+    """SHA-256 (hex) of all weights and buffers by name, as a training records it."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode() + value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _until_end(tokens: list[int], ends: Sequence[int]) -> tuple[list[int], bool]:
+    """Tokens before the first end token, and whether there is one."""
+    for place, token in enumerate(tokens):
+        if token in ends:
+            return tokens[:place], True
+    return tokens, False
+
+
+def _by_row(steps: Sequence[torch.Tensor]) -> list[list[float]]:
+    import torch
+
+    rows: list[list[float]] = torch.stack(list(steps), dim=1).tolist()
+    return rows
+
+
+def _name(model: PreTrainedModel) -> str:
+    """What may be published of the name that a model was loaded by: of a folder only its last part."""
+    told = str(getattr(model.config, "_name_or_path", "") or model.config.model_type)
+    path = Path(told)
+    return path.name if path.is_absolute() or path.exists() else told
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Dropout off; afterwards the model is as it was."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
