@@ -22,8 +22,9 @@ import numpy as np
 from hf_mbdc.approaches import annotate
 from hf_mbdc.approaches.extractive_qa import ExtractiveQA
 from hf_mbdc.loaders import load_dataset
-from hf_mbdc.synthesis.relabel_occurrences import RelabelOptions, StepResult, relabel_occurrences
+from hf_mbdc.synthesis.relabel_occurrences import RelabelOptions, relabel_occurrences
 from hf_mbdc.synthesis.reuse import Earlier
+from hf_mbdc.synthesis.step import StepResult
 from hf_mbdc.training.config import TrainingConfig
 from hf_mbdc.transforms.rows import replace_rows
 

@@ -24,7 +24,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -93,9 +93,9 @@ def load(flags: argparse.Namespace) -> tuple[DatasetDict, str]:
 
     charset = most_frequent(flags.data_dir / "ko_50k.txt", flags.syllables)
     parts = (flags.words, flags.validation_words, flags.test_words)
-    options = {"words": "ko_50k.txt", "charset": charset, "natural": parts, "even": (0, *parts[1:])}
-    words = mbdc.load_dataset("word_list", flags.data_dir, **options)
-    return mbdc.render(words, look(flags)), charset  # type: ignore[return-value, arg-type]
+    options: dict[str, Any] = {"words": "ko_50k.txt", "charset": charset, "natural": parts, "even": (0, *parts[1:])}
+    words: Any = mbdc.load_dataset("word_list", flags.data_dir, **options)
+    return mbdc.render(words, look(flags)), charset
 
 
 def most_frequent(path: Path, syllables: int) -> str:
@@ -113,8 +113,9 @@ def look(flags: argparse.Namespace) -> RenderOptions:
     """How words are drawn."""
     import hf_mbdc as mbdc
 
-    strength = mbdc.Augmentation(*[flags.augmentation] * 6, jpeg=0.0) if flags.augmentation else None
-    return mbdc.RenderOptions(augmentation=strength)
+    names = ("affine", "perspective", "blur", "background", "noise", "color")
+    strength = dict.fromkeys(names, flags.augmentation)
+    return mbdc.RenderOptions(augmentation=mbdc.Augmentation(**strength, jpeg=0.0) if flags.augmentation else None)
 
 
 def prepare(
@@ -199,9 +200,9 @@ def difference(measured: dict[str, Measurement], better: str, worse: str, rows: 
     """The paired difference of word accuracy, its interval and p-value, as cells of a table."""
     import hf_mbdc as mbdc
 
-    scores = [measured[name].scores["word_accuracy"][:, kept] for name in (worse, better)]
+    parent, candidate = (measured[name].scores["word_accuracy"][:, kept] for name in (worse, better))
     texts = [text for text, here in zip(rows["text"][:], kept, strict=True) if here]
-    found = mbdc.compare(*scores, clusters=texts)
+    found = mbdc.compare(parent, candidate, clusters=texts)
     low, high = found.interval
     return f"{found.difference:+.3f} | {low:+.3f} to {high:+.3f} | {found.p_value:.2g}"
 
@@ -238,9 +239,9 @@ def f1_difference(better: np.ndarray, worse: np.ndarray, texts: Sequence[str]) -
     _, word = np.unique(np.array(texts), return_inverse=True)
     sums = []
     for counts in (better, worse):
-        table = np.zeros((counts.shape[0], word.max() + 1, 2))
-        np.add.at(table, (slice(None), word), counts)
-        sums.append(table)
+        table = np.zeros((word.max() + 1, len(counts), 2))
+        np.add.at(table, word, counts.swapaxes(0, 1))
+        sums.append(table.swapaxes(0, 1))
     drawn = []
     for _ in range(REPETITIONS):
         seeds = rng.integers(0, len(better), len(better))

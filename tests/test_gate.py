@@ -17,15 +17,15 @@ from typer.testing import CliRunner
 import hf_mbdc as mbdc
 from hf_mbdc.cli import app
 from hf_mbdc.errors import DataError, RevisionNotFoundError
-from hf_mbdc.gate import check_leaks, hold_against
+from hf_mbdc.gate import check_leaks, guard_slices, hold_against
 from hf_mbdc.guidance.compare import compare
 from hf_mbdc.guidance.decide import decide
 from hf_mbdc.publishing.comparison import compare_again
 from hf_mbdc.publishing.history import decisions, scores
 from hf_mbdc.recipe import AlternativeRecipe, HalvingRecipe, IterationRecipe, Recipe, StepRecipe, read_recipe
-from hf_mbdc.records import Cost, Evidence, StepRecord
+from hf_mbdc.records import Cost, Evidence, SliceEvidence, StepRecord
 from hf_mbdc.revisions.repositories.folder import FolderRepository
-from hf_mbdc.synthesis.relabel_occurrences import StepResult
+from hf_mbdc.synthesis.step import StepResult
 from hf_mbdc.training.launch import TrainingJob, TrainingResult
 from hf_mbdc.transforms.rows import add_provenance_columns
 
@@ -321,3 +321,36 @@ def test_what_the_approach_cut_out_of_documents_is_no_leak() -> None:
     assert whole is not None
     assert {found.column for found in whole.brought} == {"matched_text"}
     assert check_leaks(splits, None, derived=["matched_text", "context"]) is None
+
+
+def evidence_of(verdict: str, natural: tuple[float, float]) -> Evidence:
+    parts = tuple(
+        SliceEvidence(name, rows=50, parent=0.5, candidate=0.6, difference=0.1, interval=interval)
+        for name, interval in (("natural", natural), ("even", (0.05, 0.15)))
+    )
+    return Evidence(
+        "word_accuracy", "test", rows=100, clusters=80, seeds=(0, 1), parent=0.5, candidate=0.6, difference=0.1,
+        interval=(0.05, 0.15), confidence=0.95, p_value=0.001, verdict=verdict, slices=parts,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verdict", "natural", "no_loss", "expected"),
+    [
+        ("accept", (-0.01, 0.2), {"natural": 0.02}, "accept"),
+        ("accept", (-0.02, 0.2), {"natural": 0.02}, "inconclusive"),
+        ("accept", (-0.30, -0.1), {"natural": 0.02}, "inconclusive"),
+        ("accept", (-0.30, -0.1), {}, "accept"),
+        ("accept", (-0.30, -0.1), {"even": 0.0}, "accept"),
+        ("reject", (-0.30, -0.1), {"natural": 0.02}, "reject"),
+        ("inconclusive", (0.1, 0.2), {"natural": 0.02}, "inconclusive"),
+    ],
+)
+def test_a_gain_that_may_cost_a_part_too_much_is_not_accepted(
+    verdict: str, natural: tuple[float, float], no_loss: dict[str, float], expected: str
+) -> None:
+    found = guard_slices(evidence_of(verdict, natural), no_loss)
+    assert found.verdict == expected
+    assert found.no_loss == no_loss
+    told = decide(found).reason
+    assert ("may lose more than it may on natural" in told) == (verdict == "accept" != expected)

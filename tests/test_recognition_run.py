@@ -85,7 +85,7 @@ def test_a_run_is_repeated_for_nothing_and_replayed(tmp_path: Path, fake: FakeTa
     assert mbdc.run(plan, work_dir=tmp_path / "work", progress=False) == last
     for item in mbdc.log(ID, repository=tmp_path / "repo"):
         asked = len(fake.jobs)
-        again = mbdc.replay(ID, item.version, repository=tmp_path / "repo", data_dir=tmp_path / "data", progress=False)
+        again = mbdc.replay(ID, str(item.sha), repository=tmp_path / "repo", data_dir=tmp_path / "data", progress=False)
         assert again.same
         searched = {split for job in fake.jobs[asked:] for split in job.predict}
         assert "validation" not in searched  # the recorded ratio is not searched for again

@@ -66,7 +66,7 @@ def attribute(
     with without_bars_of_datasets():
         asked = read_revision(repo_id, revision, repository=repository)
         check_labels(asked.dataset, asked.plan)
-        training = dataclasses.replace(asked.training, objective="chosen")
+        training = dataclasses.replace(asked.training, **asked.approach.target_settings())
         if epochs is not None:
             training = dataclasses.replace(training, epochs=epochs, max_steps=0)
         rows = asked.dataset["train"]

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.approaches import TargetApproach
     from hf_mbdc.recipe import EvaluationRecipe
-    from hf_mbdc.training.config import TrainingConfig
+    from hf_mbdc.training.config import Settings
     from hf_mbdc.training.launch import TrainingJob
 
 ITERATION, PARENT_ID = "mbdc_iteration", "mbdc_parent_id"
@@ -53,9 +53,9 @@ class SourceReport:
 def attribute_rows(
     rows: Dataset,
     evaluation: Dataset,
-    approach: ExtractiveQA,
+    approach: TargetApproach,
     *,
-    training: TrainingConfig,
+    training: Settings,
     plan: EvaluationRecipe,
     work_dir: str | Path,
     by: str = "mbdc_source",
@@ -132,7 +132,7 @@ def _jobs(
     subsets: Sequence[Subset],
     by: str,
     earlier: Mapping[str | None, Dataset] | None,
-    budget: TrainingConfig,
+    budget: Settings,
     plan: EvaluationRecipe,
 ) -> dict[tuple[Subset, int], TrainingJob]:
     """A training for each subset and seed, those of one subset behind each other."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_mbdc.errors import DataError
+from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.experiments.diagnosis import Diagnosis, examine
 from hf_mbdc.experiments.learned import read_learned
 from hf_mbdc.experiments.revision import Revision, check_split, read_revision
@@ -59,6 +59,7 @@ def diagnose(
     Raises:
         RevisionNotFoundError: there is no such revision.
         DataError: its rows cannot be trained on or scored, or the page cannot be written.
+        RecipeError: its target answers no questions.
 
     Example:
         >>> diagnose("me/receipts", repository="./repo").advice[0].title  # doctest: +SKIP
@@ -78,14 +79,15 @@ def diagnose(
         if publish_columns:
             parent_of(repo_id, opened, revision)  # a revision that is not the head is told before any work
         asked = read_revision(repo_id, revision, repository=opened)
+        training = _extractive(asked)
+        if epochs is not None:
+            training = dataclasses.replace(training, epochs=epochs, max_steps=0)
         record, history = asked.record, log(repo_id, repository=opened)
         title = f"Diagnosing the target on {repo_id} {record.version} (seeds: {len(asked.plan.seeds)})"
         with stage(title, show=progress) as update:
             found = diagnose_rows(
                 asked.dataset,
-                training=asked.training
-                if epochs is None
-                else dataclasses.replace(asked.training, epochs=epochs, max_steps=0),
+                training=training,
                 plan=asked.plan,
                 work_dir=work_dir if work_dir is not None else Path(HF_HOME) / "mbdc",
                 revision=f"{repo_id}@{record.version}",
@@ -96,6 +98,16 @@ def diagnose(
             )
     path.write_text(render_diagnosis(found, repo_id, record), encoding="utf-8")
     return found if not publish_columns else _publish_columns(found, asked, opened)
+
+
+def _extractive(asked: Revision) -> TrainingConfig:
+    """How the target of a revision is trained; `RecipeError` where it is none that a diagnosis understands."""
+    from hf_mbdc.training.config import TrainingConfig
+
+    if not isinstance(asked.training, TrainingConfig):
+        mend = "`hf-mbdc show` tells its scores by slice."
+        raise RecipeError("A diagnosis knows extractive targets only", approach=asked.approach.name, mend=mend)
+    return asked.training
 
 
 def _publish_columns(found: Diagnosis, asked: Revision, repository: Repository) -> Diagnosis:

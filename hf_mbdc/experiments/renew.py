@@ -127,7 +127,7 @@ def _score(
     from hf_mbdc.measurement import score_tables
     from hf_mbdc.training.scoring import ScoringJob, score
 
-    jobs = [ScoringJob(training.model_path, rows) for training in old.trainings]
+    jobs = [ScoringJob(training.model_path, rows, found.training.task) for training in old.trainings]
     work_dir = old.trainings[0].model_path.parent
     scored = score(jobs, work_dir=work_dir, max_parallel=max_parallel, on_progress=update)
     return score_tables([one.predictions for one in scored], rows, found.approach)[found.approach.metric]
@@ -143,7 +143,7 @@ def _parent_of(found: Revision, repository: str | Path | Repository | None) -> R
 
 
 def _check_split(found: Revision, split: str) -> Dataset:
-    rows = check_split(found.dataset, split, ("id", "answers", found.plan.cluster_by))
+    rows = check_split(found.dataset, split, ("id", found.approach.reference, found.plan.cluster_by))
     if split in ("train", found.plan.split):
         work = "trains the target" if split == "train" else "is the one that decisions were made on"
         others = [name for name in found.dataset if name not in ("train", found.plan.split)]

@@ -14,11 +14,11 @@ from hf_mbdc.records import Iteration
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.approaches import TargetApproach
     from hf_mbdc.measurement import Measurement
     from hf_mbdc.recipe import EvaluationRecipe
     from hf_mbdc.revisions.repositories.repository import Repository
-    from hf_mbdc.training.config import TrainingConfig
+    from hf_mbdc.training.config import Settings
 
 EVALUATION_SPLITS = ("test", "validation")
 CLASS_COLUMNS = ("key", "label")
@@ -33,8 +33,8 @@ class Revision:
 
     record: Iteration
     dataset: DatasetDict
-    approach: ExtractiveQA
-    training: TrainingConfig
+    approach: TargetApproach
+    training: Settings
     plan: EvaluationRecipe
 
     def measure(
@@ -79,34 +79,38 @@ def read_revision(
         RevisionNotFoundError: there is no such revision.
         DataError: its rows cannot be trained on or scored.
     """
-    from hf_mbdc.approaches import make_approach
-    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
     from hf_mbdc.publishing.history import load, show
-    from hf_mbdc.recipe import Recipe
-    from hf_mbdc.records import build
 
     record = show(repo_id, revision, repository=repository)
     dataset = load(repo_id, revision, repository=repository)
     plan, training = plan_of(record, dataset)
+    approach = approach_of(record)
     for name in ("train", plan.split):
-        check_split(dataset, name, ("id", "answers", plan.cluster_by, plan.slice_by))
-    if not record.recipe.get("target"):
-        return Revision(record, dataset, ExtractiveQA(), training, plan)
-    recipe: Recipe = build(Recipe, record.recipe)
-    return Revision(record, dataset, make_approach(recipe.approach.name, recipe.approach.options), training, plan)
+        check_split(dataset, name, ("id", approach.reference, plan.cluster_by, plan.slice_by))
+    return Revision(record, dataset, approach, training, plan)
 
 
-def plan_of(record: Iteration, dataset: DatasetDict) -> tuple[EvaluationRecipe, TrainingConfig]:
+def approach_of(record: Iteration) -> TargetApproach:
+    """The approach as the run of a record had it, with what it had learned; one by name for rows published by hand."""
+    from hf_mbdc.approaches import make_approach
+
+    name = record.approach.get("name") or "extractive_qa"
+    found: TargetApproach = make_approach(name, record.approach.get("options"))
+    return found
+
+
+def plan_of(record: Iteration, dataset: DatasetDict) -> tuple[EvaluationRecipe, Settings]:
     """How the run of a record scored and trained; defaults for a revision that was published by hand."""
     from hf_mbdc.recipe import EvaluationRecipe, Recipe
     from hf_mbdc.records import build
     from hf_mbdc.training.budget import with_steps_of
-    from hf_mbdc.training.config import TrainingConfig
+    from hf_mbdc.training.tasks import TASKS, look_up
 
+    settings = look_up(TASKS[record.approach.get("name") or "extractive_qa"].config)
     rows = len(dataset["train"]) if "train" in dataset else 0
     if record.recipe.get("target"):
         recipe: Recipe = build(Recipe, record.recipe)
-        config = TrainingConfig(**{**recipe.target.training, "model": recipe.target.model})
+        config = settings(**{**recipe.target.training, "model": recipe.target.model})
         steps = record.evidence.steps if record.evidence else None
         fixed = dataclasses.replace(config, max_steps=steps) if steps else with_steps_of(config, rows)
         return recipe.evaluation, fixed
@@ -118,7 +122,7 @@ def plan_of(record: Iteration, dataset: DatasetDict) -> tuple[EvaluationRecipe, 
     slice_by = next((name for name in CLASS_COLUMNS if name in columns), None)
     cluster_by = "document_id" if "document_id" in columns else "id"
     plan = EvaluationRecipe(split=split, slice_by=slice_by, cluster_by=cluster_by)
-    return plan, with_steps_of(TrainingConfig(), rows)
+    return plan, with_steps_of(settings(), rows)
 
 
 def check_split(dataset: DatasetDict, name: str, columns: Sequence[str | None]) -> Dataset:

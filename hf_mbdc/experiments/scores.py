@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.approaches import TargetApproach
 
 ANSWER_PROBABILITY = "answer_probability"
 
 
-def score_predictions(table: pa.Table, evaluation: Dataset, approach: ExtractiveQA, metric: str) -> np.ndarray:
+def score_predictions(table: pa.Table, evaluation: Dataset, approach: TargetApproach, metric: str) -> np.ndarray:
     """(rows,) scores in the order of `evaluation`.
 
     `answer_probability` is the probability that the target gives to the answer at any place where it matches best: its
@@ -28,7 +28,8 @@ def score_predictions(table: pa.Table, evaluation: Dataset, approach: Extractive
 
     Args:
         table: as `hf_mbdc.training.predict.prediction_table` makes it, with every row of `evaluation`.
-        evaluation: with `id` and `answers`; for `answer_probability` with `candidates`, which were scored.
+        evaluation: with `id` and the column that the approach names as its reference; for `answer_probability` with
+            `candidates`, which were scored.
         approach: whose metrics are meant.
         metric: one of them, or `answer_probability`.
 
@@ -37,7 +38,7 @@ def score_predictions(table: pa.Table, evaluation: Dataset, approach: Extractive
     """
     place = {key: number for number, key in enumerate(table["id"].to_pylist())}
     ordered = table.take([place[key] for key in evaluation["id"][:]])
-    references = evaluation["answers"][:]
+    references = evaluation[approach.reference][:]
     if metric == ANSWER_PROBABILITY and "candidates" in evaluation.column_names:
         scores, nulls = (ordered[name].to_pylist() for name in ("candidate_scores", "null_score"))
         columns = zip(evaluation["candidates"][:], scores, nulls, references, strict=True)
@@ -46,13 +47,13 @@ def score_predictions(table: pa.Table, evaluation: Dataset, approach: Extractive
     return np.asarray(approach.score(ordered["prediction"].to_pylist(), references)[metric], dtype=float)
 
 
-def check_metric(evaluation: Dataset, approach: ExtractiveQA, metric: str) -> None:
+def check_metric(evaluation: Dataset, approach: TargetApproach, metric: str) -> None:
     """Whether `score_predictions` knows a metric; to be asked before trainings.
 
     Raises:
         RecipeError: there is no such metric, or `answer_probability` without candidates.
     """
-    known = approach.score([""], [[]])
+    known = approach.score([], [])
     if metric in known or (metric == ANSWER_PROBABILITY and "candidates" in evaluation.column_names):
         return
     names = ", ".join((*known, ANSWER_PROBABILITY))

@@ -8,7 +8,8 @@ from datasets import Dataset, Features, Image, List, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_mbdc.transforms.rows import PROVENANCE, add_provenance_columns, replace_rows
+from hf_mbdc.errors import DataError
+from hf_mbdc.transforms.rows import PROVENANCE, add_provenance_columns, append_rows, replace_rows
 
 
 def test_only_the_given_rows_and_columns_change() -> None:
@@ -56,3 +57,15 @@ def test_the_same_as_a_python_loop(data: st.DataObject) -> None:
 def test_a_value_of_another_type_is_refused() -> None:
     with pytest.raises(Exception, match=r"int|convert"):
         replace_rows(Dataset.from_dict({"n": [1]}), np.array([0]), {"n": ["x"]})
+
+
+def test_appended_rows_have_null_where_they_have_no_column() -> None:
+    first = Dataset.from_dict({"id": ["a"], "count": [1]}, split="train")
+    both = append_rows(first, Dataset.from_dict({"id": ["b"], "source": ["made"]}))
+    assert both.to_list() == [
+        {"id": "a", "count": 1, "source": None},
+        {"id": "b", "count": None, "source": "made"},
+    ]
+    assert both.split == "train"
+    with pytest.raises(DataError, match=r"int64.*string.*column 'count'"):
+        append_rows(first, Dataset.from_dict({"id": ["b"], "count": ["1"]}))
