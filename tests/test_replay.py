@@ -80,7 +80,7 @@ def test_models_that_decide_otherwise(root: Path, models: FakeModels) -> None:
 
 
 def test_a_package_of_another_version_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hf_mbdc.publishing.publication.environment", lambda: {"python": "2.7"})
+    monkeypatch.setattr("hf_mbdc.publishing.environment.environment", lambda: {"python": "2.7"})
     found = mbdc.replay(ID, "v1.0.0", repository=root, progress=False)
     assert found.same
     assert found.environment["python"][1] == "2.7"
@@ -88,7 +88,7 @@ def test_a_package_of_another_version_is_named(root: Path, monkeypatch: pytest.M
 
 
 def test_code_that_changed_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hf_mbdc.publishing.publication._code_hash", lambda: "other")
+    monkeypatch.setattr("hf_mbdc.publishing.environment._code_hash", lambda: "other")
     found = mbdc.replay(ID, "v1.0.0", repository=root, progress=False)
     (then, now) = found.environment["hf-mbdc code"]
     assert (len(then), now, list(found.environment)) == (12, "other", ["hf-mbdc code"])

@@ -231,6 +231,11 @@ def add_missing_tags(history: Sequence[Iteration], repository: Repository) -> No
 
 
 def find_manifest(repo_id: str, sha: str, repository: Repository) -> Iteration | None:
+    """The record in a commit; None where somebody else made it.
+
+    Raises:
+        IntegrityError: it cannot be read.
+    """
     try:
         text = repository.read(repo_id, sha, MANIFEST)
     except FileNotFoundError:
@@ -247,6 +252,11 @@ def find_manifest(repo_id: str, sha: str, repository: Repository) -> Iteration |
 
 
 def read_manifest(repo_id: str, sha: str, repository: Repository) -> Iteration:
+    """The record in a commit.
+
+    Raises:
+        RevisionNotFoundError: it has none.
+    """
     if (manifest := find_manifest(repo_id, sha, repository)) is None:
         raise RevisionNotFoundError(
             "This revision has no manifest: it was not published by hf_mbdc",

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import functools
-import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_mbdc.errors import DataError, StaleParentError
-from hf_mbdc.publishing.history import MANIFEST, SCORES, add_missing_tags, candidates, log, versions
+from hf_mbdc.publishing.contents import read_card, write_revision
+from hf_mbdc.publishing.environment import environment
+from hf_mbdc.publishing.history import MANIFEST, add_missing_tags, candidates, log, versions
 from hf_mbdc.publishing.parentage import (
     NOTHING,
     Side,
@@ -30,7 +30,7 @@ from hf_mbdc.publishing.parentage import (
     version_after,
     with_since,
 )
-from hf_mbdc.records import Cost, Decision, Iteration, SplitRecord
+from hf_mbdc.records import Decision, Iteration, SplitRecord
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from hf_mbdc.revisions.diff.diff import Diff
     from hf_mbdc.revisions.files.layout import Deletes
     from hf_mbdc.revisions.repositories.repository import Repository
-
-PACKAGES = ("hf-mbdc", "datasets", "transformers", "torch", "accelerate", "pyarrow", "numpy", "rapidfuzz")
-CODE = "hf-mbdc code"  # beside the packages, in an environment
 
 
 @dataclass(frozen=True)
@@ -198,7 +195,7 @@ def draft(
         splits, rejected = merge_sides(side, splits, rejected, before)
         merged_from = side.parent if side else None
     if before is not None:
-        split_card(_read_card(repo_id, before.parent.sha, repository) or "")  # a broken card is told before training
+        split_card(read_card(repo_id, before.parent.sha, repository) or "")  # a broken card is told before training
         rejected = before.rejected if rejected is None else rejected
     if deletes == "live":
         splits = arrange(splits, before.rows if before else None)
@@ -364,75 +361,3 @@ def _check_text(message: str) -> None:
         raise DataError(
             "The message is not one line of text", message=message, mend="Say in a line why this revision exists."
         )
-
-
-def write_revision(
-    draft: Draft, history: list[Iteration], repository: Repository, folder: Path
-) -> dict[str, bytes | Path]:
-    """The files of a revision; `history` is oldest first."""
-    from hf_mbdc.revisions.card.card import render_card, split_card
-    from hf_mbdc.revisions.card.croissant import croissant
-    from hf_mbdc.revisions.disk import sha256
-    from hf_mbdc.revisions.files.chunk_hashes import describe_chunks
-    from hf_mbdc.revisions.files.layout import CROISSANT, card_configs, write_files
-    from hf_mbdc.revisions.files.live import describe_layout
-
-    parent = draft.iteration.parent
-    snapshot = None if parent is None or draft.anew else repository.snapshot(draft.iteration.repo_id, parent.sha)
-    data = write_files(draft.dataset, draft.rejected, folder, parent=snapshot, deletes=draft.deletes)
-    known = _file_hashes(draft.iteration, repository)
-    stored = Cost(bytes=sum(path.stat().st_size for path in data.values() if sha256(path) not in known))
-    cost = draft.iteration.cost + stored
-    layout = describe_layout(folder) | {"chunks": describe_chunks(data)}
-    record = dataclasses.replace(draft.iteration, cost=cost, layout=layout)
-    card = None if record.parent is None else _read_card(record.repo_id, record.parent.sha, repository)
-    files: dict[str, bytes | Path] = {**data, MANIFEST: record.to_json().encode()}
-    if draft.scores is not None:
-        files[SCORES] = draft.scores.to_parquet()
-    configs = card_configs(draft.dataset, draft.rejected, deletes=draft.deletes)
-    endpoint = getattr(repository, "endpoint", None)  # a folder has no page
-    url = f"{endpoint}/datasets/{record.repo_id}" if endpoint else None
-    files[CROISSANT] = croissant(record, data, configs, card=split_card(card)[2] if card else {}, url=url)
-    return {**files, **render_card(record, history, existing_card=card, configs=configs)}
-
-
-def _file_hashes(record: Iteration, repository: Repository) -> set[str]:
-    """Of the parent's files: what the repository stores already."""
-    from hf_mbdc.revisions.disk import sha256
-
-    if record.parent is None:
-        return set()
-    folder = repository.snapshot(record.repo_id, record.parent.sha)
-    return {sha256(path) for path in folder.rglob("*.parquet")}
-
-
-def _read_card(repo_id: str, sha: str, repository: Repository) -> str | None:
-    try:
-        return repository.read(repo_id, sha, "README.md").decode()
-    except FileNotFoundError:  # a head that others made without a card
-        return None
-    except UnicodeDecodeError as error:
-        what = "The dataset card is not UTF-8"
-        raise DataError(what, repo_id=repo_id, path="README.md", mend="Save it as UTF-8 and publish again.") from error
-
-
-def environment() -> dict[str, str]:
-    """Python, the kind of machine, the versions of the packages that decide results, and a hash of our own code."""
-    import importlib.metadata
-    import platform
-
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    machine = f"{platform.system()} {platform.machine()}"
-    return {"python": platform.python_version(), "machine": machine, **versions, CODE: _code_hash()}
-
-
-@functools.cache
-def _code_hash() -> str:
-    """Of all modules of the package: between two releases the version says nothing of what was changed."""
-    import hf_mbdc
-
-    folder = Path(hf_mbdc.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix()):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes().replace(b"\r\n", b"\n"))
-    return digest.hexdigest()[:12]

@@ -28,6 +28,7 @@ class Check:
 
     @property
     def ok(self) -> bool:
+        """Nothing is otherwise than it should be."""
         return self.expected == self.found
 
 
@@ -42,6 +43,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
+        """Nothing is otherwise than it should be."""
         return all(check.ok for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import yaml
 
 from hf_mbdc.errors import DataError
 from hf_mbdc.records import Iteration
 from hf_mbdc.revisions.card import about, checks, costs, dmops, notices, plots, sections, series, wording
+from hf_mbdc.revisions.card.front_matter import front_matter, parse_yaml, to_yaml
 from hf_mbdc.revisions.card.sections import Markdown
 from hf_mbdc.revisions.escape import block, code, code_cell, prose, visible
 
-TAG = "hf_mbdc"
 BEGIN = "<!-- hf_mbdc:begin; the next version replaces what is between these markers and keeps the rest -->"
 END = "<!-- hf_mbdc:end -->"
 _BEGIN, _END = re.compile(r"(?m)^<!-- hf_mbdc:begin\b.*$"), re.compile(r"(?m)^<!-- hf_mbdc:end\b.*$")
@@ -60,7 +59,7 @@ def render_card(
     trend = series.trend_points(told) if _measured(told) >= 2 else []
     part = f"{BEGIN}\n\n{_body(iteration, told, trend, configs)}\n{END}"
     files = {
-        "README.md": f"---\n{_front_matter(iteration, data, configs)}---\n{before}{part}{after}".encode(),
+        "README.md": f"---\n{front_matter(iteration, data, configs)}---\n{before}{part}{after}".encode(),
         "CHANGELOG.md": _changelog(told).encode(),
     }
     found = iteration.evidence
@@ -85,7 +84,7 @@ def split_card(card: str) -> tuple[str, str, dict[str, Any]]:
     """
     card = card.removeprefix("\ufeff")
     match = _FRONT_MATTER.match(card)
-    data = _parse_yaml(match[1]) if match else {}
+    data = parse_yaml(match[1]) if match else {}
     text = card[match.end() :] if match else card
     begins, ends = list(_BEGIN.finditer(text)), list(_END.finditer(text))
     if not begins and not ends:
@@ -112,85 +111,6 @@ def read_template(name: str) -> str:
         if (path := folder / name).is_file():
             return path.read_text(encoding="utf-8")
     raise FileNotFoundError(f"No template {name!r} in {' or '.join(folder.name for folder in _CARDS)}")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 booleans: in `language: no`, no is Norwegian, not false."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:bool"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes equal objects twice instead of as an alias, which few readers of cards expect."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-    def represent_text(self, text: str) -> yaml.Node:
-        # PyYAML writes these line ends as they are inside '…' and reads a blank; inside "…" it escapes them.
-        style = '"' if re.search("[\x85\u2028\u2029]", text) else None
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
-
-
-_Dumper.add_representer(str, _Dumper.represent_text)
-
-
-def _parse_yaml(text: str) -> dict[str, Any]:
-    try:
-        data = _Loader(text).get_single_data()
-    except yaml.YAMLError as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", None)
-        raise DataError(
-            "The YAML of the dataset card cannot be read",
-            path="README.md",
-            line=None if line is None else line + 2,
-            mend="Mend the block between the first two lines '---'.",
-        ) from error
-    if data is not None and not isinstance(data, dict):
-        raise DataError("The YAML of the dataset card is not a mapping", path="README.md", mend="Write 'key: value'.")
-    return data or {}
-
-
-def _to_yaml(data: Any) -> str:
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-
-
-def _front_matter(iteration: Iteration, data: Mapping[str, Any], configs: Mapping[str, Any]) -> str:
-    ours = about.front_matter(iteration)
-    ours = {key: value for key, value in ours.items() if key != "task_categories" or key not in data}  # theirs say more
-    stale = {"configs", "dataset_info", "mbdc"} - configs.keys()
-    kept = {key: value for key, value in data.items() if key not in stale}
-    tags = kept.get("tags") or []
-    tags = [tags] if isinstance(tags, str) else list(tags)
-    tags = tags if TAG in tags else [*tags, TAG]
-    return _to_yaml({**kept, **ours, "tags": tags, **configs, "mbdc": _summary(iteration)})
-
-
-def _summary(iteration: Iteration) -> dict[str, Any]:
-    """The block that a search over many cards reads; `manifest.json` has the rest."""
-    place = {"version": iteration.version} if wording.published(iteration) else {"candidate": iteration.branch}
-    summary: dict[str, Any] = {
-        **place,
-        "parent": iteration.parent.version if iteration.parent else None,
-        "content_hash": iteration.content_hash,
-        "approach": iteration.approach.get("name"),
-        "decision": iteration.decision.verdict,
-        **({"series": iteration.series} if iteration.series else {}),
-    }
-    if (found := iteration.evidence) is not None:
-        numbers = {"score": found.candidate, "parent_score": found.parent, "difference": found.difference}
-        summary["metric"] = {
-            "name": found.metric,
-            "split": found.split,
-            **{name: round(value, 4) for name, value in numbers.items()},
-            "interval": [round(value, 4) for value in found.interval],
-        }
-    return summary
 
 
 def _title(iteration: Iteration) -> str:
@@ -378,7 +298,7 @@ _TEXT_FILTERS: dict[str, Callable[..., str]] = {
     "target": _target,
     "title": lambda iteration: wording.title(iteration, code),
     "trend_alt": _trend_alt,
-    "yaml_block": lambda data: block(_to_yaml(data), "yaml"),
+    "yaml_block": lambda data: block(to_yaml(data), "yaml"),
 }
 _DATA_FILTERS: dict[str, Callable[..., Any]] = {
     "agreement_rows": sections.agreement_rows,

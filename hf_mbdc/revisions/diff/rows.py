@@ -44,10 +44,12 @@ class RowChanges:
 
     @cached_property
     def added(self) -> np.ndarray:
+        """The new rows without a partner."""
         return np.flatnonzero(self.partner < 0)
 
     @cached_property
     def removed(self) -> np.ndarray:
+        """The old rows without a partner."""
         if len(self.added) == self.new.count - self.old.count:  # no old row has two partners: all have one
             return np.empty(0, np.int64)
         if self._gaps is not None:

@@ -92,6 +92,7 @@ class ChunkWriter:
         self._writer.write_table(table.cast(self._schema), row_group_size=table.num_rows)
 
     def close(self) -> None:
+        """Ends its threads."""
         self._pool.shutdown()
 
 

@@ -36,6 +36,7 @@ class Shard:
 
     @cached_property
     def schema(self) -> pa.Schema:
+        """As it is stored."""
         return pq.read_schema(self.path)
 
     @property
@@ -44,6 +45,7 @@ class Shard:
         return self.schema.remove(self.schema.get_field_index(LIVE)) if LIVE in self.schema.names else self.schema
 
     def read(self, column: str) -> pa.ChunkedArray:
+        """A column of all its rows."""
         return pq.ParquetFile(self.path).read([column])[column]
 
     def group(self, index: int) -> pa.Table:

@@ -61,6 +61,7 @@ class Target:
 
     @property
     def name(self) -> str:
+        """Of the split, as its files begin with it."""
         return self.stem.rpartition("/")[2]
 
     @property
@@ -71,12 +72,15 @@ class Target:
 
     @property
     def texts(self) -> list[str]:
+        """The columns whose dictionaries go on from revision to revision."""
         return text_columns(self.features) if self.deletes == "lazy" else []
 
     def path(self, name: str) -> Path:
+        """Where a file of this name is written."""
         return self.folder / self.inside(name)
 
     def open(self, name: str) -> AbstractContextManager[ChunkWriter]:
+        """A writer of a new file."""
         return open_writer(self.path(name), self.schema, self.texts, self.deletes)
 
     def inside(self, name: str) -> str:

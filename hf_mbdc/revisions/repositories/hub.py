@@ -23,8 +23,7 @@ from huggingface_hub.utils import build_hf_headers, get_session
 
 from hf_mbdc import __version__
 from hf_mbdc.errors import IntegrityError, RepositoryError
-from hf_mbdc.revisions import disk
-from hf_mbdc.revisions.repositories import hub_calls
+from hf_mbdc.revisions.repositories import hub_cache, hub_calls
 from hf_mbdc.revisions.repositories.hub_calls import MissingRepositoryError, UnreachableError
 from hf_mbdc.revisions.repositories.hub_changes import Changes, Content
 from hf_mbdc.revisions.repositories.repository import (
@@ -46,7 +45,6 @@ from hf_mbdc.revisions.repositories.repository import (
     order_branches,
     order_tags,
     stale_parent,
-    store_name,
     tag_taken,
 )
 
@@ -203,7 +201,9 @@ class HubRepository:
                 mend="Try again with the Hub in reach.",
             ) from error
         if refs is not None and self._owns_cache:
-            _remember(repo_id, {tag: at for tag, at in refs.tags.items() if at == sha and VERSION.fullmatch(tag)})
+            hub_cache.remember_tags(
+                repo_id, {tag: at for tag, at in refs.tags.items() if at == sha and VERSION.fullmatch(tag)}
+            )
         return Path(folder)
 
     def read(self, repo_id: str, revision: str, path: str) -> bytes:
@@ -275,7 +275,9 @@ class HubRepository:
         try:
             refs = self._refs(repo_id)
         except UnreachableError as error:
-            return self._find_in_cache(repo_id, revision, error), None
+            if (cached := hub_cache.find(repo_id, revision, with_tags=self._owns_cache)) is None:
+                raise error
+            return cached, None
         named = {**refs.branches, **refs.tags}
         if revision in named:
             return named[revision], refs
@@ -287,15 +289,6 @@ class HubRepository:
         if found := find_short(revision, shas, repo_id):
             return found, refs
         raise no_revision(repo_id, revision, refs.tags, refs.branches)
-
-    def _find_in_cache(self, repo_id: str, revision: str, error: UnreachableError) -> str:
-        store = Path(constants.HF_HUB_CACHE) / store_name(repo_id)
-        if SHA.fullmatch(revision) and (store / "snapshots" / revision).is_dir():
-            return revision
-        ref = store / "refs" / revision
-        if VERSION.fullmatch(revision) and self._owns_cache and ref.is_file():
-            return ref.read_text("utf-8").strip()
-        raise error
 
     def _refs_to_write(self, repo_id: str, parent: str | None, branch: str) -> _Refs:
         """The refs of the dataset, which is made when there is none."""
@@ -397,11 +390,3 @@ def _check_tag(repo_id: str, tag: str, refs: _Refs, branch: str | None, *, on: s
     names = [name for name in (*refs.tags, *refs.branches, branch) if name not in (None, tag if there else None)]
     if (there is not None and there != on) or name_taken(tag, names):
         raise tag_taken(repo_id, tag, there)
-
-
-def _remember(repo_id: str, tags: Mapping[str, str]) -> None:
-    """Notes version tags in the library's cache, where they are found without the Hub."""
-    store = Path(constants.HF_HUB_CACHE) / store_name(repo_id)
-    for tag, sha in tags.items():
-        with contextlib.suppress(OSError):  # a cache that cannot be written is a cache that is not used
-            disk.write_text(store / "refs" / tag, sha, store)

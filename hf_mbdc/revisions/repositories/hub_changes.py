@@ -24,6 +24,7 @@ class Content:
 
     @cached_property
     def size(self) -> int:
+        """Bytes."""
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
     @cached_property
@@ -47,6 +48,7 @@ class Content:
         return bool(entry.size == self.size and entry.blob_id == self.git_sha1)
 
     def open(self) -> BinaryIO:
+        """The content as a file to read."""
         return disk.open_source(self.source)
 
 

@@ -40,6 +40,7 @@ class Commit:
 
     @property
     def text(self) -> str:
+        """The commit as JSON, of which its sha is the hash."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True, ensure_ascii=False, indent=1) + "\n"
 
     @cached_property
@@ -69,9 +70,11 @@ class Store:
         return refs
 
     def tags(self) -> dict[str, str]:
+        """Tag → sha."""
         return {name: sha for name, sha in self.refs().items() if self._mark(name).is_file()}
 
     def branches(self) -> dict[str, str]:
+        """Branch → sha."""
         return {name: sha for name, sha in self.refs().items() if not self._mark(name).is_file()}
 
     def commit(self, sha: str) -> Commit:
@@ -115,6 +118,7 @@ class Store:
         return found
 
     def snapshot(self, sha: str) -> Path:
+        """The folder of a commit's files."""
         return self.path / "snapshots" / sha
 
     def write_commit(self, files: Files, commit: Commit) -> str:
