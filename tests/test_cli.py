@@ -54,6 +54,18 @@ def test_diff_writes_a_page_and_takes_a_key_of_several_columns(repository: str, 
     assert "me/receipts v1.0.0 → v2.0.0</h1>" in page.read_text("utf-8")
 
 
+def test_no_form_of_a_diff_shows_a_sensitive_value(tmp_path: Path) -> None:
+    for total in ("Zebedee", "Annabel"):
+        rows = Dataset.from_dict({"id": ["a"], "total": [total]})
+        mbdc.publish(rows, ID, repository=tmp_path, message="a name", sensitive=["total"])
+    page = tmp_path / "diff.html"
+    for more in ([], ["--json", "--html", str(page)]):
+        done = CliRunner().invoke(app, ["diff", ID, "v1.0.0", "--repository", str(tmp_path), *more])
+        shown = done.output + (page.read_text("utf-8") if more else "")
+        assert "masked" in shown
+        assert not {"Zebedee", "Annabel"} & set(re.findall(r"\w+", shown))
+
+
 @pytest.mark.parametrize("command", [["log", ID], ["show", ID], ["diff", ID, "v1.0.0"]])
 def test_json_is_json_and_nothing_else(repository: str, command: list[str]) -> None:
     done = hf_mbdc(*command, "--repository", repository, "--json")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, DatasetDict
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from loopback_hub import LoopbackHub
 from typer.testing import CliRunner
 
@@ -186,6 +186,13 @@ class TestBlame:
         assert two[1].columns == {"total": ("d", "D")}
         assert [e.version for e in mbdc.blame(ID, "1", revision="v2.0.0", repository=three)] == ["v1.0.0", "v2.0.0"]
         assert {e.by for e in two} == {"by hand"}
+
+    def test_labels_go_by_their_names(self, tmp_path: Path) -> None:
+        features = Features({"id": Value("string"), "y": ClassLabel(names=["no", "yes"])})
+        for label in (0, 1):
+            rows = Dataset.from_dict({"id": ["a"], "y": [label]}, features=features)
+            mbdc.publish(rows, ID, repository=tmp_path, message="a label")
+        assert mbdc.blame(ID, "a", repository=tmp_path)[-1].columns == {"y": ("no", "yes")}
 
     def test_by_which_step_and_model(self, tmp_path: Path) -> None:
         repository = FolderRepository(tmp_path)

@@ -58,9 +58,12 @@ def diff(
 ) -> None:
     """Compare two revisions by key: rows added, removed and changed, per split and column.
 
-    Only what differs in the files of the two revisions is decoded; `hf-mbdc verify` checks the files themselves.
+    Only what differs in the files of the two revisions is decoded; `hf-mbdc verify` checks the files themselves. Values
+    of columns that a version named as sensitive are masked.
     """
     from hf_mbdc.progress import without_bars_of_datasets
+    from hf_mbdc.publishing.history import versions
+    from hf_mbdc.revisions.card.masking import mask
     from hf_mbdc.revisions.diff.diff import Diff
     from hf_mbdc.revisions.diff.diff import diff as compare
     from hf_mbdc.revisions.repositories.repository import open_repository
@@ -69,19 +72,16 @@ def diff(
     with without_bars_of_datasets():
         before, after = (opened.snapshot(repo_id, opened.resolve(repo_id, revision)) for revision in (old, new))
         changes = compare(before, after, key=key or "id")
+        sensitive = {column for item in versions(repo_id, opened) for column in item.sensitive}
+    told = mask(changes.to_dict(), sensitive)
     if html is not None:
-        from hf_mbdc.publishing.history import versions
-        from hf_mbdc.revisions.card.masking import mask
-
-        named = {column for item in versions(repo_id, opened) for column in item.sensitive}
-        page = Diff.from_dict(mask(changes.to_dict(), named)) if named else changes
-        html.write_text(page.to_html(f"{repo_id} {old} → {new}"), encoding="utf-8")
+        html.write_text(Diff.from_dict(told).to_html(f"{repo_id} {old} → {new}"), encoding="utf-8")
     if as_json:
-        print_json(changes.to_dict())
+        print_json(told)
         return
     from hf_mbdc.revisions.terminal.iterations import diff_table
 
-    print_rich(diff_table(changes.to_dict(), f"{repo_id} {old}", new))
+    print_rich(diff_table(told, f"{repo_id} {old}", new))
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """`blame`: the history of one row: which version added, changed, moved or removed it, which cells, and by what.
 
-A row is an Arrow table of one row, with media as bytes.
+A row is an Arrow table of one row, with media as bytes and the features in its schema.
 """
 
 from __future__ import annotations
@@ -149,7 +149,8 @@ def _find_row(rows: Dataset, id: str) -> pa.Table | None:
     if place < 0:
         return None
     reader = Rows(rows)
-    return embed(reader.read(np.array([place])), reader.features, paths=False)
+    row = embed(reader.read(np.array([place])), reader.features, paths=False)
+    return row.replace_schema_metadata(reader.features.arrow_schema.metadata)
 
 
 def _events(record: Iteration, before: Mapping[str, pa.Table], after: Mapping[str, pa.Table]) -> Iterator[Event]:
@@ -200,17 +201,21 @@ def _cell(row: pa.Table | None, column: str) -> str | None:
 
 def _changed_cells(before: pa.Table, after: pa.Table) -> dict[str, tuple[str | None, str | None]]:
     import pyarrow as pa
+    from datasets import Features
 
-    from hf_mbdc.revisions.cells import as_text, differs, text_pair
+    from hf_mbdc.revisions.cells import cell_text, differs
     from hf_mbdc.revisions.rows import contiguous
+    from hf_mbdc.revisions.shorten import text_pair
 
+    features, features_after = (Features.from_arrow_schema(row.schema) for row in (before, after))
     changed = {}
     for name in dict.fromkeys((*after.column_names, *before.column_names)):
         left, right = (contiguous(row[name]) if name in row.column_names else pa.nulls(1) for row in (before, after))
         if left.null_count and right.null_count:  # a column that came or went without a value here
             continue
         if left.null_count or right.null_count or differs(left, right)[0]:
-            changed[name] = text_pair(as_text(left[0]), as_text(right[0]))
+            cells = cell_text(left[0], features.get(name)), cell_text(right[0], features_after.get(name))
+            changed[name] = text_pair(*cells)
     return changed
 
 

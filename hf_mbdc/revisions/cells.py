@@ -18,7 +18,6 @@ from hf_mbdc.revisions.diff.diff import Kind
 from hf_mbdc.revisions.rows import is_list, plain, text_buffers
 
 MANY_ROWS = 16  # on average, from which on runs of rows are copied as such
-SHOWN = 200  # characters of a cell or an id
 
 
 def kind_of(feature: Any) -> Kind:
@@ -191,26 +190,6 @@ def _lists_differ(before: pa.Array, after: pa.Array) -> np.ndarray:
     owner = np.repeat(np.flatnonzero(same), lengths[same])
     result[owner[unequal]] = True
     return result
-
-
-def text_pair(left: str | None, right: str | None) -> tuple[str | None, str | None]:
-    """Both texts, cut to at most `SHOWN` characters so that the first difference can be seen.
-
-    Example:
-        >>> text_pair("x" * 300 + "12.50", "x" * 300 + "12.80")[0][-8:]
-        'xxx12.50'
-    """
-    if left is None or right is None or max(len(left), len(right)) <= SHOWN:
-        return shorten(left), shorten(right)
-    same = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
-    start = max(0, same - SHOWN // 4)
-    lead = "…" if start else ""
-    return shorten(lead + left[start:]), shorten(lead + right[start:])
-
-
-def shorten(text: Any) -> Any:
-    """The text, cut to `SHOWN` characters with an ellipsis; None stays None."""
-    return text if text is None or len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def cell_text(value: pa.Scalar, feature: Any) -> str | None:

@@ -213,7 +213,7 @@ def _rows(iteration: Iteration, configs: Mapping[str, Any]) -> dict[str, Any]:
         "source": {
             "fileSet": {"@id": "rows"},
             "extract": {"fileProperty": "fullpath"},
-            "transform": {"regex": "data/(.+)-\\d+-of-\\d+.*\\.parquet$"},
+            "transform": {"regex": "data/(.+)-(?:\\d+-of-\\d+|delta-\\d+)\\.parquet$"},
         },
     }
     dead = iteration.layout.get("deletes") == "live"

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
 MASK = "‹masked›"
-TOLD = ("changed", "kind", "to_null", "from_null")  # of a sensitive column: how many cells, not which values
+TOLD = (
+    "changed",
+    "kind",
+    "to_null",
+    "from_null",
+    "to_nan",
+    "from_nan",
+)  # of a sensitive column: how many cells, not which values
 
 
 def check_sensitive(columns: str | Sequence[str], splits: DatasetDict) -> tuple[str, ...]:

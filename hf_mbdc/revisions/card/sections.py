@@ -11,11 +11,14 @@ from typing import Any
 
 from hf_mbdc.records import Iteration, StepRecord, build
 from hf_mbdc.revisions.card import wording
+from hf_mbdc.revisions.card.masking import MASK
 from hf_mbdc.revisions.card.wording import Quote, count, listed, plural
 from hf_mbdc.revisions.escape import code, code_cell
+from hf_mbdc.revisions.shorten import text_pair
 
 MOST_EXAMPLES = 8  # changed rows shown in a card
 MOST_CELLS = 4  # told of one changed row
+CELL = 40  # characters of a cell in an example
 MOST_REASONS = 12  # told of the rows that were set aside
 MOST_STEPS = 5  # told for a pillar, the newest
 SMALL_EVALUATION = 200  # independent clusters; below, the card says so
@@ -46,6 +49,9 @@ def structure_lines(diff: dict[str, Any]) -> list[Markdown]:
     for move in diff.get("moved", ()):
         where = f"from {code(move['before'])} to {code(move['after'])}"
         lines.append(f"{plural(move['rows'], 'row')} moved {where}, counted as removed there and added here.")
+    for move in diff.get("copied", ()):
+        where = f"of {code(move['before'])} came into {code(move['after'])} as well"
+        lines.append(f"{plural(move['rows'], 'row')} {where}, counted as added there.")
     for name, split in wording.all_splits(diff).items():
         if split["status"] != "kept":
             lines.append(f"The split {code(name)} was {'added' if split['status'] == 'added' else 'removed'}.")
@@ -75,19 +81,32 @@ def column_fact(column: dict[str, Any]) -> str:
 
 
 def examples(diff: dict[str, Any]) -> list[tuple[str, str, Markdown]]:
-    """(split, id, its changed cells), a line a row, eight rows at most: those for which most is known.
+    """(split, id, its changed cells), a line a row, eight rows at most: of every column one as far as there is room,
+    and those for which most is known.
 
     The columns of provenance are left out, since they say of every row the same, and, where the offsets of the answer
-    changed, those that follow from them.
+    changed, those that follow from them. Rows of which all is masked come last.
     """
     rows: dict[tuple[str, str], dict[str, tuple[Any, Any]]] = {}
     for split, name, column in _columns(diff):
         for item in column["examples"]:
             if not name.startswith("mbdc_"):
                 rows.setdefault((split, str(item["id"])), {})[name] = (item["before"], item["after"])
-    chosen = sorted(rows, key=lambda row: -len(rows[row]))[:MOST_EXAMPLES]
+    chosen = _most_telling(rows)
     splits = list(wording.all_splits(diff))
     return [(*row, _cells(rows[row])) for row in sorted(chosen, key=lambda row: (splits.index(row[0]), row[1]))]
+
+
+def _most_telling(rows: dict[tuple[str, str], dict[str, tuple[Any, Any]]]) -> list[tuple[str, str]]:
+    """Row by row the one that shows most columns which no other did, then the one that shows most."""
+    columns = {row: {(row[0], name) for name, pair in cells.items() if MASK not in pair} for row, cells in rows.items()}
+    chosen: list[tuple[str, str]] = []
+    shown: set[tuple[str, str]] = set()
+    while len(chosen) < min(MOST_EXAMPLES, len(rows)):
+        left = (row for row in rows if row not in chosen)
+        chosen.append(max(left, key=lambda row: (len(columns[row] - shown), len(columns[row]))))
+        shown |= columns[chosen[-1]]
+    return chosen
 
 
 def match_statuses(steps: Sequence[StepRecord]) -> list[tuple[str, str, int]]:
@@ -265,7 +284,10 @@ def _annotates(step: StepRecord) -> bool:
 def _cells(cells: dict[str, tuple[Any, Any]]) -> Markdown:
     """`answer_start` 152 → 193, …: the cells that tell most."""
     names = [name for name in TELLING if name in cells] or list(cells)[:MOST_CELLS]
-    told = (f"{code_cell(n)} {code_cell(cells[n][0], 40)} → {code_cell(cells[n][1], 40)}" for n in names)
+    told = []
+    for name in names:
+        before, after = text_pair(*cells[name], CELL)
+        told.append(f"{code_cell(name)} {code_cell(before, CELL)} → {code_cell(after, CELL)}")
     return Markdown(", ".join(told))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hf_mbdc.revisions.cells import as_text, cell_text, differs, kind_of, shorten, text_pair
+from hf_mbdc.revisions.cells import as_text, cell_text, differs, kind_of
 from hf_mbdc.revisions.content_hash import canonical_features
 from hf_mbdc.revisions.diff import kinds as diff_kinds
 from hf_mbdc.revisions.diff.diff import (
@@ -31,6 +31,7 @@ from hf_mbdc.revisions.diff.parquet_rows import Side
 from hf_mbdc.revisions.diff.rows import BLOCK, RowChanges
 from hf_mbdc.revisions.diff.sources import compare
 from hf_mbdc.revisions.rows import contiguous, nothing_like
+from hf_mbdc.revisions.shorten import shorten, text_pair
 
 SOURCE = "mbdc_source"  # the column that says which method made or changed a row
 MAX_EXAMPLES = 5  # of each column
@@ -90,6 +91,8 @@ def _column_diff(found: RowChanges, name: str, part: Tally) -> ColumnDiff:
         examples=tuple(_examples(found, name, rows[:MAX_EXAMPLES])),
         to_null=part.to_null,
         from_null=part.from_null,
+        to_nan=part.to_nan,
+        from_nan=part.from_nan,
         text=diff_kinds.text_edits(*cells) if cells and kind == "text" else None,
         shift=diff_kinds.shift(part.shifts),
         labels=diff_kinds.confusion(part, features, len(rows)),

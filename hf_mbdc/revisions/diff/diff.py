@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hf_mbdc.errors import DataError
 from hf_mbdc.records import build
+from hf_mbdc.revisions.shorten import shorten
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,6 +97,8 @@ class ColumnDiff:
     examples: tuple[Example, ...] = ()
     to_null: int = 0
     from_null: int = 0
+    to_nan: int = 0
+    from_nan: int = 0
     text: TextEdits | None = None
     shift: Shift | None = None
     labels: tuple[LabelChange, ...] = ()
@@ -290,8 +293,6 @@ _IDS = ("added_ids", "removed_ids", "changed_ids")
 
 
 def _split_to_dict(split: SplitDiff) -> dict[str, Any]:
-    from hf_mbdc.revisions.cells import shorten
-
     plain = {item.name: getattr(split, item.name) for item in fields(split) if item.name not in _IDS}
     ids = {name: [shorten(key) for key in getattr(split, name)[:MAX_IDS].to_pylist()] for name in _IDS}
     repeated = asdict(split.duplicates) | {"ids": list(split.duplicates.ids)}
@@ -365,8 +366,6 @@ def describe(feature: Any) -> str:
         '{word: string, boxes: list<list<int32>>}'
     """
     from datasets import ClassLabel, LargeList, List, Value
-
-    from hf_mbdc.revisions.cells import shorten
 
     if isinstance(feature, Value):
         return str(feature.dtype)

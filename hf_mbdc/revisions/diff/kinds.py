@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import ClassLabel, LargeList, List, Value
 
-from hf_mbdc.revisions.cells import as_text, differs, kind_of, shorten, texts_of
+from hf_mbdc.revisions.cells import as_text, differs, kind_of, texts_of
 from hf_mbdc.revisions.diff.diff import LabelChange, ListEdits, Shift, TextEdits
 from hf_mbdc.revisions.rows import is_list, plain
+from hf_mbdc.revisions.shorten import shorten
 
 SAMPLE = 1000  # changed texts and lists that are looked at one by one, evenly spaced
 MOST_LABELS = 20  # old → new pairs that are listed
@@ -30,6 +31,8 @@ class Tally:
     rows: list[np.ndarray] = field(default_factory=list)  # of new
     to_null: int = 0
     from_null: int = 0
+    to_nan: int = 0
+    from_nan: int = 0
     shifts: list[np.ndarray] = field(default_factory=list)
     labels: Counter[tuple[Any, Any]] | None = field(default_factory=Counter)  # None: too many to be labels
     fields: Counter[str] = field(default_factory=Counter)
@@ -39,6 +42,8 @@ class Tally:
         self.rows += other.rows
         self.to_null += other.to_null
         self.from_null += other.from_null
+        self.to_nan += other.to_nan
+        self.from_nan += other.from_nan
         self.shifts += other.shifts
         self.fields += other.fields
         if self.labels is not None and other.labels is not None:
@@ -53,6 +58,7 @@ def tally(rows: np.ndarray, before: pa.Array, after: pa.Array, feature: Any) -> 
     found = Tally([rows], gone, came, labels=_pairs(before, after, feature))
     if kind_of(feature) == "number":
         found.shifts.append(_shift_of(before, after))
+        found.to_nan, found.from_nan = (_nans(array, other) for array, other in ((after, before), (before, after)))
     if _nested(feature):
         found.fields.update(dict(_fields(before, after)))
     return found
@@ -109,6 +115,14 @@ def _shift_of(before: pa.Array, after: pa.Array) -> np.ndarray:
     with np.errstate(invalid="ignore", over="ignore"):
         shift = right - left
     return shift[np.isfinite(shift)]
+
+
+def _nans(cells: pa.Array, others: pa.Array) -> int:
+    """How many cells are NaN whose other side is a number; of changed cells no other side is NaN as well."""
+    cells = plain(cells)
+    if not pa.types.is_floating(cells.type):
+        return 0
+    return int(pc.sum(pc.and_(pc.is_nan(cells), others.is_valid())).as_py() or 0)
 
 
 def _nested(feature: Any) -> bool:

@@ -22,6 +22,7 @@ from hf_mbdc.revisions.diff.words import (
     move_lines,
     schema_lines,
 )
+from hf_mbdc.revisions.shorten import text_pair
 
 if TYPE_CHECKING:
     from hf_mbdc.revisions.diff.diff import ColumnDiff, Diff
@@ -99,7 +100,8 @@ def _example(change: ColumnDiff) -> str:
     if not change.examples:
         return ""
     example = change.examples[0]
-    return f"{printable(example.id)}: {_cell(example.before)} → {_cell(example.after)}"
+    before, after = text_pair(example.before, example.after, SHOWN_CELL)
+    return f"{printable(example.id)}: {_cell(before)} → {_cell(after)}"
 
 
 def _cell(value: str | None) -> str:

@@ -91,10 +91,14 @@ def column_facts(change: ColumnDiff) -> Iterator[str]:
         named = [f"{visible(name, NAME)} {count:,}" for name, count in list(change.fields.items())[:MOST_FIELDS]]
         rest = len(change.fields) - len(named)
         yield f"fields: {', '.join(named)}{f' and {rest:,} more' if rest > 0 else ''}"
-    if change.to_null:
-        yield f"{change.to_null:,} became null"
-    if change.from_null:
-        yield f"{change.from_null:,} were null"
+    for number, what in (
+        (change.to_null, "became null"),
+        (change.from_null, "were null"),
+        (change.to_nan, "became NaN"),
+        (change.from_nan, "were NaN"),
+    ):
+        if number:
+            yield f"{number:,} {what}"
 
 
 def _list_facts(change: ColumnDiff) -> Iterator[str]:

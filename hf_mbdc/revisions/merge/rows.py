@@ -16,11 +16,12 @@ import pyarrow.compute as pc
 from datasets import Dataset, Features, concatenate_datasets
 from datasets.table import cast_array_to_feature
 
-from hf_mbdc.revisions.cells import cell_text, differs, shorten, text_pair
+from hf_mbdc.revisions.cells import cell_text, differs
 from hf_mbdc.revisions.content_hash import canonical_features
 from hf_mbdc.revisions.diff.diff import describe
 from hf_mbdc.revisions.merge.merge import Conflict
 from hf_mbdc.revisions.rows import Rows, contiguous, embed
+from hf_mbdc.revisions.shorten import shorten, text_pair
 
 if TYPE_CHECKING:
     Mask = np.ndarray  # bool, one for each row of an alignment
@@ -182,8 +183,8 @@ def _changed_differently(
             mine, other = contiguous(left[name]), contiguous(right[name])
             for place in np.flatnonzero(differs(mine, other)):
                 key = shorten(rows.ids[int(part[place])].as_py())
-                cells = (cell_text(side[int(place)], features[name]) for side in (mine, other))
-                yield Conflict(split, key, name, *text_pair(*cells))
+                left_text, right_text = (cell_text(side[int(place)], features[name]) for side in (mine, other))
+                yield Conflict(split, key, name, *text_pair(left_text, right_text))
 
 
 def _build(ours: Dataset, theirs: Dataset, rows: Alignment, changes: Changes, features: Mapping[str, Any]) -> Dataset:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from hf_mbdc.revisions.card import wording
 from hf_mbdc.revisions.escape import visible
+from hf_mbdc.revisions.shorten import text_pair
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +95,8 @@ def _what(event: Mapping[str, Any]) -> Text:
     split = visible(event["split"], 40)
     where = f"{visible(event['moved_from'], 40)} → {split}" if event["moved_from"] else f"in {split}"
     line = Text(f"{event['kind']} {where}").append(f"  {visible(event['message'], 200)}", style="dim")
-    for name, (before, after) in event["columns"].items():
+    for name, cells in event["columns"].items():
+        before, after = text_pair(cells[0], cells[1], CELL)
         line.append(f"\n{visible(name, 40)}: ").append(_value(before), style="red").append(" → ")
         line.append(_value(after), style="green")
     return line

@@ -18,6 +18,7 @@ from hf_mbdc.errors import DataError
 from hf_mbdc.records import Cost, Decision, Iteration, ParentRecord, SliceEvidence, SplitRecord, StepRecord
 from hf_mbdc.revisions.card import about, card, costs, sections, wording
 from hf_mbdc.revisions.card.card import BEGIN, END, read_template, render_card, split_card
+from hf_mbdc.revisions.card.masking import MASK
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SPLITS = ("train", "validation", "test")
@@ -383,13 +384,45 @@ def test_a_changed_row_is_one_line() -> None:
     def column(before: Any, after: Any) -> dict[str, Any]:
         return {"changed": 1, "kind": "text", "examples": [{"id": "a", "before": before, "after": after}]}
 
-    telling = {name: column(1, 2) for name in ("answer_end", "answer_start", "word_start", "mbdc_source")}
+    telling = {name: column("1", "2") for name in ("answer_end", "answer_start", "word_start", "mbdc_source")}
     other = {name: column(None, "x|y") for name in "abcde"}
     for cells, line in (
         (telling, "`answer_start` `1` → `2`, `answer_end` `1` → `2`"),
         (other, ", ".join(rf"`{name}` `null` → `x\|y`" for name in "abcd")),
     ):
         assert sections.examples({"splits": {"train": _split(columns=cells)}}) == [("train", "a", line)]
+
+
+def test_an_example_of_every_column_and_no_masked_one_before_others() -> None:
+    def column(kind: str, *told: tuple[str, str, str]) -> dict[str, Any]:
+        return {
+            "changed": 9,
+            "kind": kind,
+            "examples": [dict(zip(("id", "before", "after"), t, strict=True)) for t in told],
+        }
+
+    masked = [(f"m{row}", MASK, MASK) for row in range(5)]
+    texts = [(f"t{row}", "x", "y") for row in range(5)]
+    columns = {
+        "name": column("text", *masked),
+        "text": column("text", *texts),
+        "label": column("label", ("z", "a", "b")),
+    }
+    found = sections.examples({"splits": {"train": _split(columns=columns)}})
+    assert [row for _, row, _ in found] == ["m0", "m1", "t0", "t1", "t2", "t3", "t4", "z"]
+
+
+def test_an_example_shows_where_long_texts_part() -> None:
+    example = {"id": "a", "before": "word " * 30 + "12.00 end", "after": "word " * 30 + "12.50 end"}
+    column = {"changed": 1, "kind": "text", "examples": [example]}
+    ((_, _, line),) = sections.examples({"splits": {"train": _split(columns={"t": column})}})
+    assert line == "`t` `…d word 12.00 end` → `…d word 12.50 end`"
+
+
+def test_rows_that_are_in_another_split_as_well_are_told() -> None:
+    copied = [{"before": "train", "after": "extra", "rows": 2, "ids": ["a", "b"]}]
+    lines = sections.structure_lines({"splits": {}, "copied": copied})
+    assert lines == ["2 rows of `train` came into `extra` as well, counted as added there."]
 
 
 def test_meanings_are_told_only_where_they_are_sure() -> None:

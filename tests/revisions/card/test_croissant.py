@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,18 @@ def revision(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     mbdc.publish(both, ID, repository=tmp_path, message="second", parent=first.sha)
     folder = FolderRepository(tmp_path).snapshot(ID, "main")
     return folder, json.loads((folder / "croissant.json").read_text("utf-8"))
+
+
+def test_the_split_of_every_file_follows_from_its_name(revision: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = revision
+    pattern = found["recordSet"][1]["field"][0]["source"]["transform"]["regex"]
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.glob("data/*"))
+    told = {path: (re.search(pattern, f"/any/{path}") or [path, None])[1] for path in paths}
+    assert told == {
+        "data/test-00000-of-00001.parquet": "test",
+        "data/train-00000-of-00001.parquet": "train",
+        "data/train-delta-00001.parquet": "train",
+    }
 
 
 def nodes(value: Any) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from hf_mbdc.errors import DataError
 from hf_mbdc.revisions.diff.diff import ColumnDiff, Diff, LabelChange, ListEdits, Move, Shift, TextEdits, diff
 from hf_mbdc.revisions.diff.html import mark
 from hf_mbdc.revisions.diff.kinds import similarity
+from hf_mbdc.revisions.diff.words import column_facts
 
 
 def column(before: list[Any], after: list[Any], feature: Any = None) -> ColumnDiff:
@@ -44,7 +45,12 @@ def test_the_similarity_of_long_texts_takes_no_long_time() -> None:
 def test_numbers() -> None:
     found = column([1.0, 2.0, 3.0, None, 5.0], [2.0, 2.0, 7.0, 4.0, float("nan")])
     assert found.shift == Shift(2, 2.5, 2.5, 1.0, 4.0)
+    assert (found.to_nan, found.from_nan, found.from_null) == (1, 0, 1)
     assert column([1.0], [float("inf")]).shift is None
+    nan = float("nan")
+    odd = column([nan, nan, 1.0, None, nan, 2.0], [1.0, None, nan, nan, nan, nan], Value("float32"))
+    assert (odd.changed, odd.to_nan, odd.from_nan, odd.to_null, odd.from_null) == (5, 2, 1, 1, 1)
+    assert list(column_facts(odd)) == ["1 became null", "1 were null", "2 became NaN", "1 were NaN"]
 
 
 def test_class_labels_by_their_names() -> None:
