@@ -6,25 +6,12 @@ import dataclasses
 import doctest
 
 import pytest
+from made_evidence import GAIN, SLICES
 
 import hf_mbdc.guidance.decide as module
 from hf_mbdc.guidance.decide import decide
-from hf_mbdc.records import Evidence, Plan, SliceEvidence
+from hf_mbdc.records import Plan, SliceEvidence
 
-GAIN = Evidence(
-    "exact_match",
-    "test",
-    rows=316,
-    clusters=79,
-    seeds=(0, 1, 2),
-    parent=0.82,
-    candidate=0.87,
-    difference=0.05,
-    interval=(0.031, 0.069),
-    confidence=0.95,
-    p_value=0.0001,
-    verdict="accept",
-)
 MEASURED = (
     "exact_match on test went from 0.820 to 0.870: +0.050, 95% interval +0.031 to +0.069 "
     "(316 rows of 79 clusters, 3 seeds, p = 0.0001). "
@@ -57,8 +44,7 @@ def test_gain_that_hides_a_loss_names_it() -> None:
 
 def test_losses_are_told_apart_by_whether_they_are_sure_for_all_slices_together() -> None:
     slices = (
-        SliceEvidence("date", 79, 0.9, 0.8, -0.1, (-0.15, -0.05), 0.003, (-0.16, -0.04), 79),
-        SliceEvidence("total", 79, 0.6, 0.9, 0.3, (0.2, 0.4), 0.001, (0.1, 0.5), 79),
+        *SLICES,
         SliceEvidence("tax", 9, 0.9, 0.8, -0.1, (-0.19, -0.01), 0.06, (-0.22, 0.02), 9),
     )
     assert decide(dataclasses.replace(GAIN, slices=slices)).reason.endswith(

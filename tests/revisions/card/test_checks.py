@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from hf_mbdc.records import ControlEvidence, Decision, Evidence, Iteration, ParentRecord, SliceEvidence
+from made_evidence import GAIN, SLICES
+
+from hf_mbdc.records import ControlEvidence, Decision, Iteration, ParentRecord, SliceEvidence
 from hf_mbdc.revisions.card.checks import checks, search_lines, search_rows
 from hf_mbdc.revisions.escape import code
 
-GAIN = Evidence(
-    "exact_match",
-    "test",
-    rows=316,
-    clusters=79,
-    seeds=(0, 1, 2),
-    parent=0.82,
-    candidate=0.87,
-    difference=0.05,
-    interval=(0.031, 0.069),
-    confidence=0.95,
-    p_value=0.0001,
-    verdict="accept",
-)
 PARENT = ParentRecord("v1.0.0", "0" * 40, "")
 LAST = Iteration("me/x", "v2.0.0", "m", "0" * 64, {}, Decision("accept", ""), parent=PARENT, evidence=GAIN)
 
@@ -35,8 +23,7 @@ def test_an_older_record_says_nothing() -> None:
 def test_what_a_decision_rests_on_is_told() -> None:
     control = ControlEvidence("token-matched", 900, 0.83, 0.04, (0.02, 0.06), 0.0002, "accept")
     slices = (
-        SliceEvidence("date", 79, 0.9, 0.8, -0.1, (-0.15, -0.05), 0.003, (-0.16, -0.04), 79),
-        SliceEvidence("total", 79, 0.6, 0.9, 0.3, (0.2, 0.4), 0.001, (0.1, 0.5), 79),
+        *SLICES,
         SliceEvidence("<b>", 9, 0.9, 0.8, -0.1, (-0.19, -0.01), 0.06, (-0.22, 0.02), 9),
     )
     found = dataclasses.replace(
