@@ -70,10 +70,15 @@ def make_rows(count: int, *, seed: int, start: int) -> pa.Table:
     )
 
 
+def make_vocabulary() -> list[str]:
+    """The words, of which some come more than once."""
+    letters = np.random.default_rng(7)
+    return ["".join(letters.choice(list(LETTERS), letters.integers(2, 10))) for _ in range(WORDS)]
+
+
 def make_texts(count: int, words: int, random: np.random.Generator) -> pa.Array:
     """Texts of about so many words of a fixed vocabulary."""
-    letters = np.random.default_rng(7)
-    vocabulary = pa.array(["".join(letters.choice(list(LETTERS), letters.integers(2, 10))) for _ in range(WORDS)])
+    vocabulary = pa.array(make_vocabulary())
     ends = np.concatenate([[0], np.cumsum(random.integers(words // 2, words * 3 // 2, count))]).astype(np.int32)
     chosen = vocabulary.take(pa.array(random.integers(0, WORDS, ends[-1])))
     return pc.binary_join(pa.ListArray.from_arrays(pa.array(ends), chosen), " ")
@@ -93,6 +98,7 @@ def clean(table: pa.Table, step: int) -> pa.Table:
 
 
 def one(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array."""
     return pa.concat_arrays(column.chunks)
 
 
@@ -146,6 +152,9 @@ def bench_steps(table: pa.Table, steps: int) -> None:
                 ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items()),
                 flush=True,
             )
+        for name in ("lazy", "live"):
+            size = layouts[name].revision(Dataset(table), anew=True)
+            totals[f"{name}, then compact"] = totals[name] + size
     for name, total in totals.items():
         bar = f" (bar: 1/{1 / BARS[name]:.0f})" if name in BARS else ""
         print(f"{steps} iterations, {name}: {total / 1e6:.1f} MB, 1/{totals['stock'] / total:.1f} of stock{bar}")
@@ -156,7 +165,9 @@ def tell_least(table: pa.Table) -> None:
 
     A store keeps chunks; one that holds a cell that goes cannot be kept. Cells lie in their column one after the other,
     at random places here, so that it is enough to count the chunks in which one goes. Xet cuts chunks of 64 kB on
-    average and never below 8 kB.
+    average and never below 8 kB, unless a file is smaller. That is told of the bytes as they are stored, and of as many
+    as the texts would have in the best code that there can be: these words are drawn evenly, so that their entropy is
+    known. Files of one chunk each would be ten thousand and more in a repository.
     """
     after = clean(table, 0)
     places = pc.index_in(after["id"], value_set=one(table["id"])).drop_null().to_numpy()
@@ -166,15 +177,26 @@ def tell_least(table: pa.Table) -> None:
         write_files(DatasetDict(train=Dataset(table)), None, Path(folder))
         stored = _column_bytes(Path(folder))
     same = after.slice(0, len(places))
-    for chunk in (64_000, 8_000):
+    best = {name: table.num_rows * entropy_bits(words) / 8 for name, words in (("question", 7), ("context", 13))}
+    for chunk, sizes, kind in ((64_000, stored, "stored"), (8_000, stored, "stored"), (8_000, best, "of entropy")):
         least = 0
-        for name in ("id", "question", "context"):
+        for name, size in sizes.items():
+            if not pa.types.is_string(table[name].type):
+                continue
             stays = kept.copy()
             stays[places] = pc.equal(same[name], one(table[name]).take(pa.array(places))).to_numpy(zero_copy_only=False)
             ends = np.cumsum(pc.binary_length(one(table[name])).to_numpy())
-            chunks = ends * (stored[name] / ends[-1]) // chunk
+            chunks = ends * (size / ends[-1]) // chunk
             least += chunk * len(np.unique(chunks[~stays]))
-        print(f"least for hard deletes, chunks of {chunk // 1000} kB: {least / 1e6:.1f} MB a step, texts only")
+        whole = f"{sum(sizes.values()) / 1e6:.1f} MB {kind}"
+        print(f"least for hard deletes, {whole}, chunks of {chunk // 1000} kB: {least / 1e6:.1f} MB a step, texts only")
+
+
+def entropy_bits(words: int) -> float:
+    """Of a text of `make_texts`: of its words, which are drawn evenly from a vocabulary, and of their number."""
+    shares = np.unique(make_vocabulary(), return_counts=True)[1] / WORDS
+    numbers = words * 3 // 2 - words // 2
+    return float(-(shares * np.log2(shares)).sum() * (words // 2 + (numbers - 1) / 2) + np.log2(numbers))
 
 
 def _column_bytes(folder: Path) -> dict[str, int]:
@@ -214,6 +236,7 @@ def bench_changes(table: pa.Table) -> None:
 
 
 def make_layouts(folder: Path) -> dict[str, Layout]:
+    """An empty one of each kind."""
     kinds: dict[str, Deletes | None] = {"stock": None, "hard": "hard", "lazy": "lazy", "live": "live"}
     return {name: Layout(folder / name, deletes) for name, deletes in kinds.items()}
 
@@ -227,16 +250,16 @@ class Layout:
         (folder / "store").mkdir(parents=True)
         self.store = ChunkStore(folder / "store")
 
-    def revision(self, rows: Dataset) -> int:
-        """Writes the next revision; gives its new bytes."""
+    def revision(self, rows: Dataset, *, anew: bool = False) -> int:
+        """Writes the next revision, in the places of the last one or `anew` as `compact` does; gives its new bytes."""
         folder = self.folder / str(self.count)
         folder.mkdir()
         if self.deletes is None:
             rows.to_parquet(str(folder / "train-00000-of-00001.parquet"))
         else:
             splits = DatasetDict(train=rows)
-            splits = arrange(splits, self.before) if self.deletes == "live" else splits
-            parent = self.folder / str(self.count - 1) if self.count else None
+            splits = arrange(splits, None if anew else self.before) if self.deletes == "live" else splits
+            parent = self.folder / str(self.count - 1) if self.count and not anew else None
             write_files(splits, None, folder, parent=parent, deletes=self.deletes)
             self.before = splits
         self.count += 1
@@ -244,6 +267,7 @@ class Layout:
 
 
 def timed(function: Callable[[], object]) -> float:
+    """Seconds."""
     started = time.perf_counter()
     function()
     return time.perf_counter() - started
