@@ -9,6 +9,7 @@ import pytest
 
 from hf_mbdc.errors import RecipeError
 from hf_mbdc.recipe import HalvingRecipe, Recipe, check_options, packaged_recipes, read_recipe, recipe_to_dict
+from hf_mbdc.steps import check_steps, find_step
 from hf_mbdc.records import build
 
 MINIMAL = """
@@ -29,8 +30,9 @@ def write(folder: Path, text: str) -> Path:
 def test_every_packaged_recipe_is_right(name: str) -> None:
     recipe = read_recipe(name)
     assert recipe.repo_id == f"me/{name}"
-    assert not recipe.iterations[0].steps
-    assert recipe.iterations[1].steps[0].why
+    check_steps(recipe)
+    assert all(find_step(step.name).splits == "all" for step in recipe.iterations[0].steps)  # they only prepare rows
+    assert all(step.why for item in recipe.iterations for step in item.steps)
 
 
 def test_a_minimal_recipe_gets_the_defaults(tmp_path: Path) -> None:
