@@ -9,8 +9,8 @@ import pytest
 
 from hf_mbdc.errors import RecipeError
 from hf_mbdc.recipe import HalvingRecipe, Recipe, check_options, packaged_recipes, read_recipe, recipe_to_dict
-from hf_mbdc.steps import check_steps, find_step
 from hf_mbdc.records import build
+from hf_mbdc.steps import check_steps, find_step
 
 MINIMAL = """
 repo_id: me/x
