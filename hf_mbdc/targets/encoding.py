@@ -344,16 +344,17 @@ def locate_in_each(windows: Sequence[Window], span: tuple[int, int], max_answer_
 
 
 def _held_ends(windows: Sequence[Window], ends: np.ndarray) -> np.ndarray:
-    """(k,) the ends of spans, moved back to the last character before them that a token holds.
+    """(k,) the ends of spans, moved back to the last character before them that a token holds; −1 where there is none.
 
     A tokenizer may drop characters (controls, joiners): the last of a page would belong to no window.
     """
     ranges = np.concatenate([window.offsets[window.offsets[:, 0] >= 0] for window in windows])
     begins, held = ranges[np.argsort(ranges[:, 0], kind="stable")].T
-    before = np.searchsorted(begins, ends, side="left")  # how many tokens begin before each end
-    reached = np.maximum.accumulate(np.concatenate([[-1], held]))[before]
-    last = np.concatenate([[-1], np.sort(held)])[np.searchsorted(np.sort(held), ends, side="right")]
-    return np.where(before == 0, ends, np.maximum(last, np.minimum(ends, reached)))
+    # The furthest that a token reaches which begins before the end, and the last token that ends there or before.
+    reached = np.maximum.accumulate(np.concatenate([[-1], held]))[np.searchsorted(begins, ends, side="left")]
+    held = np.sort(held)
+    last = np.concatenate([[-1], held])[np.searchsorted(held, ends, side="right")]
+    return np.maximum(last, np.minimum(ends, reached))
 
 
 def _held_whole(
