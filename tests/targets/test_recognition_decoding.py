@@ -119,13 +119,13 @@ def test_rows_do_not_matter_to_each_other(seed: int, width: int) -> None:
     assert together == alone
 
 
-def test_few_outputs_are_looked_at_of_many_and_nothing_is_lost() -> None:
+@pytest.mark.parametrize(("width", "outputs", "sharpness"), [(1, 9, 3.0), (2, 9, 3.0), (3, 41, 0.2)])
+def test_few_outputs_are_looked_at_of_many_and_nothing_is_lost(width: int, outputs: int, sharpness: float) -> None:
     """With 40 characters and a width of 3, only the 7 best of each column may follow."""
     draw = np.random.default_rng(0)
-    log_probabilities = np.log(draw.dirichlet(np.full(41, 0.2), size=(20, 8)) + 1e-12)
-    sizes = np.full(20, 8)
-    found = texts(read_with_beams(log_probabilities, sizes, 3))
-    assert found == [_slow_search(row, 3) for row in log_probabilities]
+    log_probabilities = np.log(draw.dirichlet(np.full(outputs, sharpness), size=(60, 8)) + 1e-12)
+    found = texts(read_with_beams(log_probabilities, np.full(60, 8), width))
+    assert found == [_slow_search(row, width) for row in log_probabilities]
 
 
 def _slow_search(log_probabilities: np.ndarray, width: int) -> list[int]:

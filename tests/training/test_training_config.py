@@ -7,7 +7,7 @@ import argparse
 import pytest
 
 from hf_mbdc.errors import TrainingError
-from hf_mbdc.training.config import TrainingConfig
+from hf_mbdc.training.config import RecognitionConfig, TrainingConfig
 
 
 def test_flags_give_the_same_configuration_back() -> None:
@@ -32,3 +32,36 @@ def test_flags_give_the_same_configuration_back() -> None:
 def test_wrong_settings(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(TrainingError, match=message):
         TrainingConfig(**wrong)
+
+
+def test_flags_of_recognition_give_the_same_configuration_back() -> None:
+    config = RecognitionConfig(model="a/b", charset="가 -나", normalization="none", unit="grapheme", height=48, seed=7)
+    parser = argparse.ArgumentParser()
+    RecognitionConfig.add_flags(parser)
+    assert RecognitionConfig.from_flags(parser.parse_args(config.as_flags())) == config
+    assert RecognitionConfig.from_flags(parser.parse_args([])) == RecognitionConfig()
+    assert (RecognitionConfig.task, TrainingConfig.task) == ("text_recognition", "extractive_qa")
+
+
+def test_a_charset_that_begins_with_a_dash_is_no_flag() -> None:
+    config = RecognitionConfig(charset="-가")
+    parser = argparse.ArgumentParser()
+    RecognitionConfig.add_flags(parser)
+    assert RecognitionConfig.from_flags(parser.parse_args(config.as_flags())) == config
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"height": 30}, "height is 30. It must be a multiple of 4."),
+        ({"height": 0}, "height is 0. It must be at least 1."),
+        ({"max_width": 0}, "max_width is 0"),
+        ({"beam_width": 0}, "beam_width is 0"),
+        ({"unit": "letter"}, "There is no unit 'letter'. Take one of code_point, grapheme."),
+        ({"normalization": "nfc"}, "There is no normalization 'nfc'"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+    ],
+)
+def test_wrong_settings_of_recognition(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        RecognitionConfig(**wrong)

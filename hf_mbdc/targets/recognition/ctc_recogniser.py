@@ -133,7 +133,7 @@ class CtcRecogniser(PreTrainedModel):
             columns: (batch,) columns of each image, at most n.
         """
         x = pixel_values.to(memory_format=torch.channels_last)
-        x = torch.relu(_only(self.stem_in(x), 2 * columns))
+        x = torch.relu(self.stem_in(x))  # no column of `stem_out` that is inside sees one of these that is not
         x = torch.relu(_only(self.stem_out(x), columns))
         x = torch.relu(self.columns(x))[:, :, 0].transpose(1, 2)
         x = self.column_norm(x)
