@@ -98,15 +98,17 @@ class CheckpointTarget:
         return [reading for part in parts for reading in self._read(part, torch.device(device))]
 
     def _read(self, words: Sequence[Word], device: torch.device) -> list[Reading]:
+        # Of a beam search, the most probable text, however long.
+        beams_only = {"length_penalty": 0.0} if self.beam_width > 1 else {}
         with torch.inference_mode():
             found = self.model.generate(
                 pixel_values=self._pixels(words).to(device),
                 max_length=self.max_length,
                 num_beams=self.beam_width,
                 do_sample=False,
-                length_penalty=0.0,  # the most probable text, however long
                 return_dict_in_generate=True,
                 output_scores=True,
+                **beams_only,
             )
             beams = getattr(found, "beam_indices", None)
             steps = self.model.compute_transition_scores(found.sequences, found.scores, beams, normalize_logits=True)
