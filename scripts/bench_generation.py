@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import multiprocessing
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -124,7 +124,7 @@ def bare(engine: LocalGenerator, batches: Sequence[Sequence[str]]) -> int:
     return tokens
 
 
-def overhead(rounds: int, width: int) -> None:
+def overhead(rounds: int, width: int, count: int) -> None:
     """The engine with its store on disk over the bare loop; both write every token that they may."""
     import torch
 
@@ -135,7 +135,7 @@ def overhead(rounds: int, width: int) -> None:
     tokenizer = tiny.tiny_tokenizer()
     tokenizer.eos_token = None
     engine = LocalGenerator(model, tokenizer, sampling, name="bench")
-    asked = [Request(str(number), prompt=text) for number, text in enumerate(prompts(192))]
+    asked = [Request(str(number), prompt=text) for number, text in enumerate(prompts(count))]
     planned = planned_batches(engine, asked)
     seconds: dict[str, list[float]] = {"bare": [], "engine": []}
     for turn in range(rounds + 1):
@@ -177,18 +177,30 @@ def planned_batches(engine: LocalGenerator, asked: Sequence[Request]) -> list[li
 def busy(concurrency: int, latency: float, count: int) -> None:
     """Requests in work at the server, over time, from the first to the last start; the test of the server apart."""
     asked = [Request(str(n), [{"role": "user", "content": text}]) for n, text in enumerate(prompts(count))]
-    with tempfile.TemporaryDirectory() as folder, loopback.LoopbackModel(latency=latency) as server:
-        engine = EndpointGenerator(server.url, "tiny", Sampling(temperature=0.0), concurrency=concurrency)
+    ours, theirs = multiprocessing.Pipe()
+    server = multiprocessing.get_context("fork").Process(target=serve, args=[theirs, latency], daemon=True)
+    server.start()  # a process of its own, as servers are
+    with tempfile.TemporaryDirectory() as folder:
+        engine = EndpointGenerator(ours.recv(), "tiny", Sampling(temperature=0.0), concurrency=concurrency)
         made = generate_with_rejected(asked, engine, store=Path(folder) / "s.sqlite")
         assert len(made.rows) == count
-        # The first three calls are the test of the server, one after the other; starts and ends are in order.
-        starts, ends = server.starts[-count:], server.ends[-count:]
+    ours.send("enough")
+    starts, ends = (times[-count:] for times in ours.recv())  # the first calls were the test of the server
+    server.join()
     whole = mean_busy(starts, ends, starts[0], ends[-1]) / concurrency
     inner = mean_busy(starts, ends, starts[concurrency], starts[-1]) / concurrency
     print(
         f"busy (concurrency {concurrency}, latency {latency:g} s, {count} requests): {inner:.1%} between filling and "
         f"draining, {whole:.1%} from the first to the last byte (bar: 95 %)"
     )
+
+
+def serve(pipe: Any, latency: float) -> None:
+    """Answers until it is told that it is enough, then says when requests came and went."""
+    with loopback.LoopbackModel(latency=latency) as server:
+        pipe.send(server.url)
+        pipe.recv()
+        pipe.send((server.starts, server.ends))
 
 
 def mean_busy(starts: Sequence[float], ends: Sequence[float], low: float, high: float) -> float:
@@ -199,61 +211,65 @@ def mean_busy(starts: Sequence[float], ends: Sequence[float], low: float, high: 
 
 # --- kills ----------------------------------------------------------------------------------------------------------
 
-CHILD = """
-import sys, time
-from pathlib import Path
-from tiny_llama import tiny_model, tiny_tokenizer
-from hf_mbdc.generation import LocalGenerator, Request, Sampling, generate, samples
-import bench_generation
 
-folder = Path(sys.argv[1])
+def run(folder: Path) -> None:
+    """What is killed: a run that tells which completions it asks, before it asks them."""
 
-class Counting(LocalGenerator):
-    def _run(self, tasks, prompts):
-        with (folder / "asked").open("a") as log:
-            log.write("".join(f"{task.key.hex()}\\n" for task in tasks))
-        return super()._run(tasks, prompts)
+    class Counting(LocalGenerator):
+        def _run(self, tasks: Any, prompts: Any) -> Any:
+            with (folder / "asked").open("a") as log:
+                log.write("".join(f"{task.key.hex()}\n" for task in tasks))
+            return super()._run(tasks, prompts)
 
-asked = samples([Request(str(n), prompt=text) for n, text in enumerate(bench_generation.prompts(200))], 2)
-model = Counting(tiny_model(), tiny_tokenizer(), Sampling(0.9, max_tokens=24), batch_tokens=1000)
-print("ready", flush=True)
-generate(asked, model, store=folder / "s.sqlite").to_parquet(folder / "rows.parquet")
-"""
+    engine, asked = killed_run()
+    model = Counting(engine.model, engine.tokenizer, engine.sampling, batch_tokens=engine.batch_tokens)
+    generate(asked, model, store=folder / "s.sqlite").to_parquet(folder / "rows.parquet")
 
 
-def start(folder: Path) -> subprocess.Popen:
-    here = str(Path(__file__).resolve().parent)
-    code = f"import sys; sys.path[:0] = [{TESTS!r}, {here!r}]\n{CHILD}"
-    child = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
-    child.stdout.close()
+def killed_run() -> tuple[LocalGenerator, list[Request]]:
+    engine = LocalGenerator(tiny.tiny_model(), tiny.tiny_tokenizer(), Sampling(0.9, max_tokens=24), batch_tokens=1000)
+    return engine, samples([Request(str(n), prompt=text) for n, text in enumerate(prompts(200))], 2)
+
+
+def start(folder: Path) -> Any:
+    """A process that has everything imported, so that all of its time is work."""
+    child = multiprocessing.get_context("fork").Process(target=run, args=[folder])
+    child.start()
     return child
 
 
 def kills(count: int) -> None:
-    """Random moments between the start and the end of what is left, as an undisturbed run tells its length."""
+    """Random moments after a run has asked for its first batch, as far apart as half of an undisturbed run allows."""
+    import datasets
+    import transformers.models.llama  # noqa: F401
+
+    datasets.disable_progress_bars()
+
     draw = random.Random(0)
     with tempfile.TemporaryDirectory() as scratch:
         calm, killed = Path(scratch) / "calm", Path(scratch) / "killed"
         calm.mkdir()
         killed.mkdir()
-        child, started = start(calm), time.perf_counter()
-        assert child.wait() == 0
+        child = start(calm)
+        wait_for_work(child, calm, 0)
+        started = time.perf_counter()
+        assert ended(child) == 0
         seconds = time.perf_counter() - started
         wanted = (calm / "asked").read_text().split()
         done = 0
         while done < count:
+            before = size_of(killed / "asked")
             child = start(killed)
-            time.sleep(draw.uniform(0, 2 * seconds / count))
+            wait_for_work(child, killed, before)
+            time.sleep(draw.uniform(0, seconds / count))
             child.kill()
-            if child.wait() == 0:
+            if ended(child) == 0:
                 break
             done += 1
-        assert start(killed).wait() == 0
+        assert ended(start(killed)) == 0
         asked = (killed / "asked").read_text().split()
         same = (calm / "rows.parquet").read_bytes() == (killed / "rows.parquet").read_bytes()
-        batch = max_batch()
+        batch = max(map(len, planned_batches(*killed_run())))
         twice = len(asked) - len(wanted)
         print(
             f"kills: {done} kills of a run of {len(wanted)} completions: {'the same' if same else 'OTHER'} bytes; "
@@ -261,11 +277,21 @@ def kills(count: int) -> None:
         )
 
 
-def max_batch() -> int:
-    """Completions of the largest batch of the run that is killed."""
-    engine = LocalGenerator(tiny.tiny_model(), tiny.tiny_tokenizer(), Sampling(0.9, max_tokens=24), batch_tokens=1000)
-    asked = samples([Request(str(n), prompt=text) for n, text in enumerate(prompts(200))], 2)
-    return max(map(len, planned_batches(engine, asked)))
+def wait_for_work(child: Any, folder: Path, before: int) -> None:
+    """Until a run asks for something, or is over."""
+    while child.is_alive() and size_of(folder / "asked") <= before:
+        time.sleep(0.001)
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def ended(child: Any) -> int:
+    """The exit status of a process, waited for."""
+    child.join()
+    status: int = child.exitcode
+    return status
 
 
 def main() -> None:
@@ -274,16 +300,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="completions of reread")
     parser.add_argument("--rounds", type=int, default=7, help="rounds of overhead that count")
     parser.add_argument("--width", type=int, default=128, help="hidden size of the model of overhead")
+    parser.add_argument("--prompts", type=int, default=192, help="of overhead")
     parser.add_argument("--concurrency", type=int, default=32, help="of busy")
     parser.add_argument("--latency", type=float, default=0.5, help="of the server of busy, in seconds")
     parser.add_argument("--requests", type=int, default=1000, help="of busy")
     parser.add_argument("--kills", type=int, default=20, help="of kills")
     options = parser.parse_args()
     parts: dict[str, Callable[[], None]] = {
-        "reread": lambda: reread(options.rows),
-        "overhead": lambda: overhead(options.rounds, options.width),
+        "kills": lambda: kills(options.kills),  # first and second: they fork, while nothing has threads
         "busy": lambda: busy(options.concurrency, options.latency, options.requests),
-        "kills": lambda: kills(options.kills),
+        "reread": lambda: reread(options.rows),
+        "overhead": lambda: overhead(options.rounds, options.width, options.prompts),
     }
     for name, part in parts.items():
         if options.only in (None, name):

@@ -41,9 +41,9 @@ def test_two_processes_get_what_one_gets(tmp_path: Path) -> None:
     generate(REQUESTS[:2], one, store=tmp_path / "s1")
     (tmp_path / "child.py").write_text(CHILD)
     here = Path(__file__).resolve().parent
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     words = [str(tmp_path / "child.py"), str(tmp_path), str(here), str(here.parent)]
-    subprocess.run([*launch, *words], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=600)
+    subprocess.run([*launch, *words], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300)
     for rank in range(2):
         assert pq.read_table(tmp_path / f"rows{rank}.parquet").to_pylist() == wanted
         with Store(tmp_path / f"s{rank}") as store:
