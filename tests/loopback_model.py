@@ -131,18 +131,17 @@ def _handler(state: LoopbackModel) -> type[BaseHTTPRequestHandler]:
                 state.starts.append(time.perf_counter())
                 state.busy += 1
                 state.most_busy = max(state.most_busy, state.busy)
-            try:
-                self._answer(body)
-            except (BrokenPipeError, ConnectionResetError):
-                self.close_connection = True
-            finally:
-                with state.lock:
-                    state.busy -= 1
-                    state.ends.append(time.perf_counter())
-
-        def _answer(self, body: dict[str, Any]) -> None:
             fault = state.take_fault(body)
             time.sleep(state.latency + fault.stall)
+            with state.lock:  # before the client can know, so that its next request is not counted beside this one
+                state.busy -= 1
+                state.ends.append(time.perf_counter())
+            try:
+                self._answer(body, fault)
+            except (BrokenPipeError, ConnectionResetError):
+                self.close_connection = True
+
+        def _answer(self, body: dict[str, Any], fault: Fault) -> None:
             if fault.drop:
                 self.close_connection = True
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -259,8 +260,15 @@ def test_retry_after_as_a_date() -> None:
 
 
 def test_requests_in_flight_are_bounded(server: LoopbackModel) -> None:
-    server.latency = 0.05
-    generate(samples(MANY, 1), endpoint(server, concurrency=3))
+    calm, three = server.take_fault, threading.Barrier(3, timeout=60)
+
+    def together(body: dict) -> Fault:
+        if body["messages"][-1]["content"] != PROBE:
+            three.wait()  # an answer comes only when three requests are there
+        return calm(body)
+
+    server.take_fault = together  # type: ignore[method-assign]
+    generate(MANY, endpoint(server, concurrency=3, timeout=120.0))
     assert server.most_busy == 3
 
 
@@ -359,8 +367,6 @@ def test_numbers_out_of_range(wrong: dict) -> None:
 
 
 def test_two_calls_at_once_share_one_store(server: LoopbackModel, tmp_path: Path) -> None:
-    import threading
-
     server.latency = 0.02
     asked = [Request(f"k{n}", [{"role": "user", "content": f"Number {n}"}]) for n in range(40)]
     Store(tmp_path / "s.sqlite").close()
