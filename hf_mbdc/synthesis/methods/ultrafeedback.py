@@ -123,7 +123,7 @@ def ultrafeedback(
 
 def shown_order(key: str, aspect: str, numbers: Sequence[int], seed: int) -> list[int]:
     """The numbers in an order that row, aspect and seed draw: a judge likes what it reads first."""
-    draws = bits(row_keys([f"{key}\n{aspect}\n{n}" for n in numbers], seed), 0) if numbers else []
+    draws = bits(row_keys([f"{key}\n{aspect}\n{n}" for n in numbers], seed), 0)
     return [numbers[place] for place in np.argsort(draws, kind="stable")]
 
 

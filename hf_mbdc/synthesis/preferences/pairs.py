@@ -196,8 +196,8 @@ def _build_pairs(given: _Given, options: PairOptions) -> tuple[dict[str, list[An
     chosen, rejected = choice.chosen[kept], choice.rejected[kept]
     good, bad = given.completions.scores[chosen], given.completions.scores[rejected]
     columns = {
-        "id": [given.ids[n] for n in kept],
-        "prompt": [given.prompt(n) for n in kept],
+        "id": [given.ids[n] for n in kept.tolist()],
+        "prompt": [given.prompt(n) for n in kept.tolist()],
         "chosen": [given.text(k) for k in chosen],
         "rejected": [given.text(k) for k in rejected],
         **({"margin": (good - bad).tolist()} if options.layout == "reward" else {}),

@@ -110,7 +110,7 @@ def _merge_repeated(
     """The first of equal texts stands for them all, with the mean of their scores: a judge may differ on one text."""
     usable = np.flatnonzero(reasons == "")
     group: dict[tuple[int, str], int] = {}
-    of = np.array([group.setdefault((int(prompt[k]), texts[k].strip()), len(group)) for k in usable], np.int64)
+    of = np.array([group.setdefault((int(prompt[k]), texts[k].strip()), len(group)) for k in usable.tolist()], np.int64)
     if len(group) == len(usable):
         return scores, reasons
     mean = np.bincount(of, weights=scores[usable]) / np.bincount(of)
