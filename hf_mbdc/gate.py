@@ -55,7 +55,7 @@ def judge(bench: Workbench, drafted: Draft, parent: Iteration, dataset: DatasetD
     """
     from hf_mbdc.guidance.decide import decide
     from hf_mbdc.guidance.leak_report import leak_reason
-    from hf_mbdc.measurement import row_scores, weigh
+    from hf_mbdc.measurement import bucket_scores, row_scores, weigh
 
     plan, candidate = bench.recipe.evaluation, drafted.dataset
     leaks = check_leaks(candidate, dataset["train"], bench.approach.adds)
@@ -71,6 +71,9 @@ def judge(bench: Workbench, drafted: Draft, parent: Iteration, dataset: DatasetD
     metric, rows = bench.approach.metric, dataset[plan.split]
     evidence = weigh(before, after, rows, metric, plan, alpha=looks.next)
     evidence = dataclasses.replace(evidence, look=looks.made + 1, looks=looks.decisions)
+    both = {"parent": before, "candidate": after}
+    buckets = bucket_scores(both, dataset["train"], rows, bench.approach, plan.split)
+    evidence = dataclasses.replace(evidence, buckets=buckets)
     if control is not None:
         against = weigh(others[0], after, rows, metric, plan, alpha=looks.next)
         evidence = hold_against(evidence, TOKEN_MATCHED, len(control), against)
@@ -131,10 +134,12 @@ def looks_left(bench: Workbench, drafted: Iteration) -> Budget:
 def control_rows(bench: Workbench, parent: Dataset, candidate: Dataset) -> Dataset | None:
     """As many tokens of the parent's rows as a candidate with more rows has; None where it has no more rows."""
     from hf_mbdc.guidance.controls import token_matched_control
+    from hf_mbdc.guidance.row_texts import text_columns
 
     if not bench.recipe.evaluation.control or len(candidate) <= len(parent):
         return None
-    return token_matched_control(parent, candidate)
+    columns = text_columns(parent) or [bench.approach.reference]  # single words are no texts, but all that there is
+    return token_matched_control(parent, candidate, columns=columns)
 
 
 def hold_against(evidence: Evidence, name: str, rows: int, against: Evidence) -> Evidence:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -102,6 +102,33 @@ def score_tables(tables: Sequence[pa.Table], evaluation: Dataset, approach: Targ
     texts = [dict(zip(table["id"], table["prediction"], strict=True)) for table in found]
     scored = [approach.score([text[key] for key in ids], references) for text in texts]
     return {metric: np.stack([one[metric] for one in scored]) for metric in scored[0]}
+
+
+def bucket_scores(
+    versions: Mapping[str, Measurement], train: Dataset, evaluation: Dataset, approach: TargetApproach, split: str
+) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Bucket of characters → version → F1 with its interval, for approaches that have buckets; empty for others.
+
+    Args:
+        versions: name → its measurement.
+        train: whose characters tell the buckets: those of the parent, so that both versions have the same ones.
+        evaluation: rows of the evaluation split `split`. Rows of one text are resampled together.
+    """
+    if not hasattr(approach, "bucket_scores") or not all(one.trainings for one in versions.values()):
+        return {}
+    recognition: Any = approach
+    counted = dataclasses.replace(recognition, frequencies=None).fit({"train": train})
+    ids, references = evaluation["id"][:], evaluation[approach.reference][:]
+    found: dict[str, dict[str, tuple[float, float, float]]] = {}
+    for name, measured in versions.items():
+        predictions = []
+        for training in measured.trainings:
+            table = training.predictions[split].select(["id", "prediction"]).to_pydict()
+            texts = dict(zip(table["id"], table["prediction"], strict=True))
+            predictions.append([texts[key] for key in ids])
+        for bucket, score in counted.bucket_scores(predictions, references, references).items():
+            found.setdefault(bucket, {})[name] = score
+    return found
 
 
 def misses(bench: Workbench, version: str, dataset: DatasetDict, split: str) -> dict[str, int]:

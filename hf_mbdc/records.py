@@ -133,6 +133,8 @@ class Evidence:
     steps: int | None = None  # of every training of parent, candidate and control
     tokens: tuple[float, float] | None = None  # that a training of parent and candidate read, mean over the seeds
     no_loss: dict[str, float] = field(default_factory=dict)  # slice → what it may lose at most for an `accept`
+    # Of recognisers: bucket of frequency in the parent's train rows → parent, candidate → F1 of characters, interval
+    buckets: dict[str, dict[str, tuple[float, float, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -227,6 +227,33 @@ class TextRecognition:
             "cer": cer_scores(self._cut(predictions), self._cut(references), None),
         }
 
+    def bucket_scores(
+        self, predictions: Sequence[Sequence[str]], references: Sequence[str], clusters: Sequence[object]
+    ) -> dict[str, tuple[float, float, float]]:
+        """F1 of the characters of each bucket of frequency, with its 95 % interval; buckets without characters are left
+        out.
+
+        Args:
+            predictions: (models, rows) of one or several trainings.
+            references: (rows,) the truth.
+            clusters: (rows,) what rows have in common; they are resampled as a whole.
+
+        Returns:
+            `all`, `many`, `medium`, `few` → F1 and the ends of its interval.
+        """
+        from hf_mbdc.metrics.recognition import char_f1
+
+        found = char_f1(
+            self._cut([text for one in predictions for text in one]),
+            self._cut(references) * len(predictions),
+            self._counted().by_character,
+            few_below=self.few_below,
+            many_above=self.many_above,
+            normalization=None,
+            clusters=list(clusters) * len(predictions),
+        )
+        return {bucket: (one.value, one.low, one.high) for bucket, one in found.items() if one.value == one.value}
+
     def _cut(self, texts: Sequence[str]) -> list[list[str]]:
         """The characters of texts, as the approach counts them."""
         import pyarrow as pa

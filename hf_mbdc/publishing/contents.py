@@ -19,6 +19,7 @@ def write_revision(
     draft: Draft, history: list[Iteration], repository: Repository, folder: Path
 ) -> dict[str, bytes | Path]:
     """The files of a revision; `history` is oldest first."""
+    from hf_mbdc.publishing.recognition_pictures import recognition_pictures
     from hf_mbdc.revisions.card.card import render_card, split_card
     from hf_mbdc.revisions.card.croissant import croissant
     from hf_mbdc.revisions.disk import sha256
@@ -42,7 +43,8 @@ def write_revision(
     endpoint = getattr(repository, "endpoint", None)  # a folder has no page
     url = f"{endpoint}/datasets/{record.repo_id}" if endpoint else None
     files[CROISSANT] = croissant(record, data, configs, card=split_card(card)[2] if card else {}, url=url)
-    return {**files, **render_card(record, history, existing_card=card, configs=configs)}
+    pictures = recognition_pictures(draft.dataset, record, repository)
+    return {**files, **render_card(record, history, existing_card=card, configs=configs, pictures=pictures)}
 
 
 def _file_hashes(record: Iteration, repository: Repository) -> set[str]:

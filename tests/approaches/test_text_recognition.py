@@ -211,3 +211,12 @@ def test_a_stream_without_features_says_what_it_lacks(made: list[dict[str, Any]]
 def test_texts_that_are_none_are_refused() -> None:
     with pytest.raises(DataError, match="There is something else than texts"):
         TextRecognition(frequencies={"characters": "a", "counts": [1]}).transform({"id": ["0"], "text": [3]})
+
+
+def test_bucket_scores_are_those_of_all_models_together() -> None:
+    counted = TextRecognition(few_below=2, many_above=2, frequencies={"characters": "가나", "counts": [9, 1]})
+    scores = counted.bucket_scores([["가나", "가"], ["가가", "가"]], ["가나", "가"], ["a", "b"])
+    assert list(scores) == ["all", "many", "few"]  # no character is in the bucket medium
+    assert scores["many"][0] == pytest.approx(2 * 4 / (2 * 4 + 1))  # one 가 too many
+    assert scores["few"][0] == pytest.approx(2 * 1 / (2 * 1 + 1))  # one 나 missed
+    assert all(low <= value <= high for value, low, high in scores.values())

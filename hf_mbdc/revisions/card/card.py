@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,22 @@ _FRONT_MATTER = re.compile(r"\A\s*---[\r\n]+([\S\s]*?)[\r\n]+---(\r\n|\r|\n|\Z)"
 _CARDS = (Path(__file__).parents[2] / "cards", Path(__file__).parents[3] / "cards")  # in a wheel, in a checkout
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the card: its path in the repository, what it shows in plain words, and the PNG file."""
+
+    path: str
+    alt: str
+    png: bytes
+
+
 def render_card(
-    iteration: Iteration, history: Sequence[Iteration], *, existing_card: str | None, configs: Mapping[str, Any]
+    iteration: Iteration,
+    history: Sequence[Iteration],
+    *,
+    existing_card: str | None,
+    configs: Mapping[str, Any],
+    pictures: Sequence[Picture] = (),
 ) -> dict[str, bytes]:
     """The files of a revision that tell people about it.
 
@@ -40,6 +55,7 @@ def render_card(
         history: the iterations before it, newest last; refused candidates among them are told too.
         existing_card: README.md of the parent revision; None when there is none.
         configs: the YAML keys by which `datasets` finds the files (`configs`, `dataset_info`).
+        pictures: made of the rows, which this module does not see; the card shows them.
 
     Returns:
         Path in the repository → content: README.md, CHANGELOG.md, and the plots under assets/. Equal arguments give
@@ -57,10 +73,11 @@ def render_card(
     before, after, data = split_card(existing_card) if existing_card else (_title(iteration), "\n", {})
     told = [*history, iteration]
     trend = series.trend_points(told) if _measured(told) >= 2 else []
-    part = f"{BEGIN}\n\n{_body(iteration, told, trend, configs)}\n{END}"
+    part = f"{BEGIN}\n\n{_body(iteration, told, trend, configs, pictures)}\n{END}"
     files = {
         "README.md": f"---\n{front_matter(iteration, data, configs)}---\n{before}{part}{after}".encode(),
         "CHANGELOG.md": _changelog(told).encode(),
+        **{picture.path: picture.png for picture in pictures},
     }
     found = iteration.evidence
     if found is not None and _has_scores(iteration):
@@ -118,7 +135,11 @@ def _title(iteration: Iteration) -> str:
 
 
 def _body(
-    iteration: Iteration, told: Sequence[Iteration], trend: Sequence[series.TrendPoint], configs: Mapping[str, Any]
+    iteration: Iteration,
+    told: Sequence[Iteration],
+    trend: Sequence[series.TrendPoint],
+    configs: Mapping[str, Any],
+    pictures: Sequence[Picture],
 ) -> str:
     metrics = [item.evidence.metric for item in told if item.evidence]
     lineage = [item for item in told if wording.published(item) or item is iteration]
@@ -129,6 +150,7 @@ def _body(
         notices=_notices(iteration, told[:-1]),
         series_line=Markdown(notices.series_line(iteration, told[:-1], code)),
         all_series=_all_series(told),
+        pictures=[Markdown(f"![{prose(picture.alt)}]({picture.path})") for picture in pictures],  # paths are ours
         cost_columns=costs.cost_columns([iteration]),
         columns=about.describe_columns(iteration, configs),
         diff=_real_diff(iteration),
