@@ -74,7 +74,6 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, required=True, help="folder with ko_50k.txt")
     parser.add_argument("--words", type=int, default=12_000, help="train words of every training (default: 12000)")
     parser.add_argument("--epochs", type=int, default=6, help="passes over them (default: 6)")
-    parser.add_argument("--learning-rate", type=float, default=4e-3, help="peak (default: 0.004)")
     parser.add_argument("--test-words", type=int, default=1500, help="of each part (default: 1500)")
     parser.add_argument("--validation-words", type=int, default=750, help="of each part (default: 750)")
     parser.add_argument("--syllables", type=int, default=0, help="only words of the n most frequent (default: 0, all)")
@@ -129,7 +128,7 @@ def prepare(
 
     train, others = dataset["train"], {name: rows for name, rows in dataset.items() if name != "train"}
     approach = mbdc.fit(dataset, mbdc.TextRecognition(charset=charset, few_below=FEW))
-    config = RecognitionConfig(epochs=flags.epochs, learning_rate=flags.learning_rate)
+    config = RecognitionConfig(epochs=flags.epochs)
     context = StepContext(approach, config, flags.work_dir, others=others)
     # A fifth more of each source than a mixture takes at most: words of the evaluation splits are left out.
     options = tail_words.TailWordsOptions(words=flags.words * 12 // 5, at_least=10)

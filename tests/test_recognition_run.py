@@ -28,9 +28,12 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeTarget:
     return target
 
 
-def test_two_guided_iterations(tmp_path: Path, fake: FakeTarget) -> None:
-    plan = recipe(tmp_path)
-    mbdc.run(plan, work_dir=tmp_path / "work", progress=False)
+def test_two_guided_iterations(tmp_path: Path, fake: FakeTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **settings: object) -> None:
+        raise AssertionError("an image was decoded on its way")
+
+    monkeypatch.setattr(Image, "decode_example", refuse)
+    mbdc.run(recipe(tmp_path), work_dir=tmp_path / "work", progress=False)
     history = mbdc.log(ID, repository=tmp_path / "repo")
     first, baseline = history[-2], history[-1]
     assert [step.name for step in baseline.steps] == ["load word_list", "render", "annotate text_recognition"]
@@ -43,7 +46,7 @@ def test_two_guided_iterations(tmp_path: Path, fake: FakeTarget) -> None:
     assert first.recipe["iterations"][1]["mix"]["ratio"] == first.mixing["ratio"]
     assert sum(first.mixing["ratio"].values()) == pytest.approx(1, abs=1e-5)
     assert {len(job.train) for job in fake.jobs} == {baseline.splits["train"].rows}
-    assert {job.config.max_steps for job in fake.jobs} == {4}
+    assert {job.config.max_steps for job in fake.jobs} == {8}  # 120 rows, 16 a step
     assert {split for job in fake.jobs for split in job.predict} == {"test", "validation"}
     shares = Counter(mbdc.load(ID, first.version, repository=tmp_path / "repo")["train"]["mbdc_source"])
     assert shares[None] == round(120 * first.mixing["ratio"]["parent"])
@@ -51,12 +54,16 @@ def test_two_guided_iterations(tmp_path: Path, fake: FakeTarget) -> None:
     # No row of an evaluation split is touched, and none of their words is in the train rows.
     old, new = (mbdc.load(ID, item.version, repository=tmp_path / "repo") for item in (baseline, first))
     for split in ("validation", "test"):
-        assert old[split].to_list() == new[split].to_list()
+        plain = [rows.remove_columns("image").to_list() for rows in (old[split], new[split])]
+        assert plain[0] == plain[1]
         assert not set(new[split]["text"][:]) & set(new["train"]["text"][:])
     assert first.splits["test"].since == "v1.0.0"
+    difference = mbdc.diff(old, new)
+    assert difference.splits["train"].added == 120 - shares[None] == difference.splits["train"].removed
 
     # Rows that were added have images, the approach's columns as of the baseline's counts, and where they are from.
-    made = new["train"].filter(lambda row: row["mbdc_source"] is not None)
+    sources = np.array(new["train"]["mbdc_source"][:], object)
+    made = new["train"].select(np.flatnonzero(sources != None))  # noqa: E711 -- of an array
     assert set(made["mbdc_iteration"]) == {first.version}
     table = made.with_format("arrow")[:]
     assert {name: table[name].null_count for name in ("image", "font", "bucket", "mbdc_parent_id")} == {
@@ -71,12 +78,29 @@ def test_two_guided_iterations(tmp_path: Path, fake: FakeTarget) -> None:
         for text, least in zip(made["text"][:], made["char_min_freq"][:], strict=True)
     )
 
-
-def test_the_second_iteration_makes_what_the_target_misses(tmp_path: Path, fake: FakeTarget) -> None:
-    plan = recipe(tmp_path, first="{words: 240, mixture: {injected: 1}, at_least: 0, seed: 1}")
-    mbdc.run(plan, work_dir=tmp_path / "work", progress=False)
-    assert {len(job.rows) for job in fake.scored} == {60}  # the validation words, never those that decide
+    # What the target misses is asked of the words that search, never of those that decide.
+    assert {tuple(job.rows["drawn"][:]) for job in fake.scored} == {tuple(old["validation"]["drawn"][:])}
     assert {job.task for job in fake.scored} == {"text_recognition"}
+
+
+def test_added_rows_without_a_mixture_are_held_against_a_control(tmp_path: Path, fake: FakeTarget) -> None:
+    plan = recipe(tmp_path)
+    item = dataclasses.replace(plan.iterations[1], mix=None)
+    last = mbdc.run(dataclasses.replace(plan, iterations=(plan.iterations[0], item)), progress=False)
+    assert last.evidence is not None
+    (control,) = last.evidence.controls
+    assert control.rows == last.splits["train"].rows > 240
+    assert last.mixing == {}
+
+
+def test_a_run_goes_on_from_a_revision_with_the_counts_of_its_beginning(tmp_path: Path, fake: FakeTarget) -> None:
+    plan = recipe(tmp_path)
+    first = mbdc.run(dataclasses.replace(plan, iterations=plan.iterations[:2]), progress=False)
+    onward = dataclasses.replace(plan.dataset, name=None, data_dir=None, options={}, revision=first.version)
+    mbdc.run(dataclasses.replace(plan, dataset=onward, iterations=plan.iterations[2:]), progress=False)
+    whole = mbdc.run(recipe(tmp_path / "whole"), progress=False)
+    found = mbdc.log(ID, repository=tmp_path / "repo")
+    assert whole.content_hash in {item.content_hash for item in found}
 
 
 def test_a_run_is_repeated_for_nothing_and_replayed(tmp_path: Path, fake: FakeTarget) -> None:
@@ -101,17 +125,6 @@ def test_stock_clients_read_the_images(tmp_path: Path, fake: FakeTarget) -> None
     assert isinstance(stock.features["image"], Image)
     assert stock[0]["image"].height == 32
     assert np.asarray(stock[0]["image"]).min() < 100
-
-
-def test_no_image_is_decoded_on_its_way(tmp_path: Path, fake: FakeTarget, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: object, **settings: object) -> None:
-        raise AssertionError("an image was decoded")
-
-    monkeypatch.setattr(Image, "decode_example", refuse)
-    mbdc.run(recipe(tmp_path), work_dir=tmp_path / "work", progress=False)
-    history = mbdc.log(ID, repository=tmp_path / "repo")
-    old, new = (mbdc.load(ID, str(item.sha), repository=tmp_path / "repo") for item in (history[-1], history[0]))
-    assert mbdc.diff(old, new).splits["train"].added > 0
 
 
 def test_a_real_recogniser(tmp_path: Path) -> None:
