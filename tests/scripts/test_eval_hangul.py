@@ -39,7 +39,7 @@ def test_the_table(
     monkeypatch.setattr(sys, "argv", arguments)
     script.main()
     told = capsys.readouterr().out
-    assert "9 syllables; 100 train words, 24 steps a training" in told
+    assert "9 syllables; 100 train words, 42 steps a training" in told
     assert {len(job.train) for job in fake.jobs} == {100}
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:] for line in told.splitlines() if " | " in line}
     assert {"natural", "half random", "random", "guided"} <= rows.keys()
