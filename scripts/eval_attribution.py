@@ -327,17 +327,24 @@ def print_influence(raw: Dataset, flags: argparse.Namespace) -> None:
     retrained = launch(jobs, work_dir=flags.work_dir, max_parallel=flags.max_parallel)
     outputs = np.stack([-label_scores(judged, result.predictions[EVALUATION])[0] for result in retrained])
     whitened = row_influence(rows, judged, [whole.model_path])
-    scored = whitened.evaluation
+    # A label that no window holds has no probability, whatever is trained on.
+    finite = np.isfinite(outputs[:, whitened.evaluation]).all(axis=0)
+    scored = whitened.evaluation[finite]
     loss = np.nan_to_num(label_scores(rows, whole.predictions["seen"])[0])
     kin = [[f"{v}:{k}" for v, k in zip(side["vendor"][:], side["key"][:], strict=True)] for side in (rows, judged)]
     methods = {
-        "influence": whitened.values,
-        "plain product of gradients (TracIn)": row_influence(rows, judged, [whole.model_path], damping=None).values,
+        "influence": whitened.values[:, finite],
+        "plain product of gradients (TracIn)": row_influence(rows, judged, [whole.model_path], damping=None).values[
+            :, finite
+        ],
         "rows of the same vendor and question": np.equal.outer(*map(np.array, kin))[:, scored].astype(float),
         "low loss of the trained target": np.tile(-loss[:, None], (1, len(scored))),
     }
     clusters = np.array(judged["document_id"][:])[scored]
-    print(f"\nlinear datamodeling score, {flags.retrainings} retrainings on random halves of {len(names)} documents")
+    print(
+        f"\nlinear datamodeling score, {flags.retrainings} retrainings on random halves of {len(names)} documents, "
+        f"{len(scored)} evaluation rows ({np.count_nonzero(~finite)} without a probability left out)"
+    )
     for name, values in methods.items():
         found = linear_datamodeling_score(values, subsets, outputs[:, scored], clusters)
         print(f"  {name:<38} {found}")
