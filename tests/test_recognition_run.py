@@ -15,7 +15,7 @@ from recognition_run import COMMON, RARE, FakeTarget, recipe
 
 import hf_mbdc as mbdc
 from hf_mbdc.errors import DataError, RecipeError
-from hf_mbdc.recipe import read_recipe
+from hf_mbdc.recipe import MixRecipe, read_recipe
 
 ID = "me/words"
 
@@ -129,12 +129,12 @@ def test_stock_clients_read_the_images(tmp_path: Path, fake: FakeTarget) -> None
 
 def test_a_real_recogniser(tmp_path: Path) -> None:
     """Real images, real trainings: six syllables that the natural words hardly have are read after the mixture."""
-    plan = recipe(tmp_path, training="{epochs: 8, batch_size: 8, learning_rate: 0.004}", points="2", second="{seed: 2}")
+    plan = recipe(tmp_path, training="{epochs: 8, batch_size: 8, learning_rate: 0.004}")
     item = plan.iterations[1]
-    per_miss = dataclasses.replace(item.steps[0], options={"words": 120, "per_miss": 2, "seed": 1})
-    plan = dataclasses.replace(
-        plan, iterations=(plan.iterations[0], dataclasses.replace(item, steps=(per_miss, item.steps[1])))
-    )
+    made = dataclasses.replace(item.steps[0], options={"words": 120, "per_miss": 2, "seed": 1})
+    mix = MixRecipe(ratio={"parent": 0.4, "injected": 0.3, "random": 0.3})
+    item = dataclasses.replace(item, steps=(made, item.steps[1]), mix=mix)
+    plan = dataclasses.replace(plan, iterations=(plan.iterations[0], item))
     last = mbdc.run(plan, work_dir=tmp_path / "work", max_parallel=1, progress=False)
     assert last.evidence is not None
     assert last.evidence.metric == "word_accuracy"
