@@ -16,7 +16,8 @@ of steps from the same weights.
    token-matched control: as many rows of the other sources, added to the same base (the mean of the three). Without
    wrong labels the sources are exchangeable there, and any verdict but `inconclusive` is a false one.
 3. Label errors, on some of the splits: average precision of rankings of all training rows, with the wrong labels as the
-   truth. The baseline is the loss that the trained target has on each row.
+   truth. The baseline is the loss that the trained target has on each row. What ranks best asks for two things: that
+   another answer is likelier by far both to the target that learned the label and to one that did not see it.
 4. Influence: does the influence of rows, by gradients, foretell what targets give that are trained on random halves of
    the documents? (linear datamodeling score; 1 is the right order, 0 is guessing)
 
@@ -270,8 +271,11 @@ def suspicion(made: Sources, split: int, flags: argparse.Namespace) -> dict[str,
     for places, result in zip(held_out, by_fold, strict=True):
         loss[places], margin[places] = label_scores(rows.select(places), result.predictions["held_out"])
     learned = read_learned(rows["id"][:], [whole.model_path / FILE])
+    plain_loss, margin_seen = label_scores(rows, whole.predictions["seen"])
     return {
-        "loss of the trained target": label_scores(rows, whole.predictions["seen"])[0],
+        "loss of the trained target": plain_loss,
+        "margin of the trained target": margin_seen,
+        "smaller margin, seen and not": np.minimum(margin_seen, margin),
         "mean loss while training": learned.columns["dynamics_loss"],
         "loss out of fold": loss,
         "margin out of fold": margin,
