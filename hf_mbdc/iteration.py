@@ -75,8 +75,9 @@ def run(
     with without_bars_of_datasets():
         bench, parent, dataset = _start(bench)
         latest = parent
-        for item in bench.recipe.iterations:
-            if item.works and not _stops(bench):
+        begun = bench.recipe.dataset.name is not None  # the first iteration is the baseline, which is there now
+        for item in bench.recipe.iterations[begun:]:
+            if not _stops(bench):
                 latest, candidate = _iterate(bench, item, parent, dataset)
                 if not latest.decision.refused:  # else the next iteration starts from the same parent
                     parent, dataset = latest, candidate

@@ -83,6 +83,22 @@ def test_two_guided_iterations(tmp_path: Path, fake: FakeTarget, monkeypatch: py
     assert {job.task for job in fake.scored} == {"text_recognition"}
 
 
+def test_the_steps_of_the_baseline_are_no_iteration(
+    tmp_path: Path, fake: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hf_mbdc import iteration
+
+    plan, proposed, propose = recipe(tmp_path), [], iteration.propose
+
+    def noting(bench, item, *others):
+        proposed.append(item.message)
+        return propose(bench, item, *others)
+
+    monkeypatch.setattr(iteration, "propose", noting)
+    mbdc.run(dataclasses.replace(plan, iterations=plan.iterations[:2]), work_dir=tmp_path / "work", progress=False)
+    assert proposed == [plan.iterations[1].message]
+
+
 def test_added_rows_without_a_mixture_are_held_against_a_control(tmp_path: Path, fake: FakeTarget) -> None:
     plan = recipe(tmp_path)
     item = dataclasses.replace(plan.iterations[1], mix=None)

@@ -14,6 +14,7 @@ from datasets import Dataset
 
 from hf_mbdc.errors import DataError, RecipeError, TrainingError
 from hf_mbdc.training import launch as module
+from hf_mbdc.training import running
 from hf_mbdc.training.config import TrainingConfig
 from hf_mbdc.training.launch import TrainingJob, launch
 from hf_mbdc.training.tasks import TASKS
@@ -168,8 +169,8 @@ def test_an_interrupt_stops_the_children(
     rows: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     children: list[subprocess.Popen[bytes]] = []
-    start = module._start
-    monkeypatch.setattr(module, "_start", lambda *a: children.append(start(*a)) or children[-1])
+    start = running._start
+    monkeypatch.setattr(running, "_start", lambda *a: children.append(start(*a)) or children[-1])
 
     def interrupt(fraction: float) -> None:
         if fraction > 0:
@@ -225,7 +226,7 @@ def test_comments_and_docstrings_make_no_training_anew() -> None:
 
 def test_every_file_of_the_trainings_decides_some_result_or_none() -> None:
     deciding = {path for task in TASKS.values() for path in task.sources(module.PACKAGE)}
-    none = ("__init__", "budget", "checks", "child", "launch", "model_card", "scoring", "tasks")
+    none = ("__init__", "budget", "checks", "child", "launch", "model_card", "running", "scoring", "tasks")
     folder = module.PACKAGE / "training"
     assert {path for path in deciding if path.parent == folder} == set(folder.glob("*.py")) - {
         folder / f"{name}.py" for name in none
