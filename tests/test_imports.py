@@ -15,11 +15,12 @@ PACKAGE = Path(hf_mbdc.__file__).parent
 HEAVY = ("torch", "transformers", "datasets", "pyarrow", "matplotlib", "numpy")
 
 # What the modules of each part may import from the rest of the package, lazily or not. `progress` only prints.
-BASE = {"errors", "records", "progress"}
+BASE = {"errors", "records", "progress", "image_formats"}
 ALLOWED = {
     "errors": set(),
     "records": set(),
     "progress": set(),
+    "image_formats": set(),
     "transforms": BASE,
     "approaches": BASE | {"transforms", "metrics"},
     "targets": BASE | {"transforms", "metrics", "approaches"},

@@ -103,7 +103,7 @@ def attribute_rows(
     clusters = _column(evaluation, plan.cluster_by, plan.split)
     slices = _column(evaluation, plan.slice_by, plan.split) if plan.slice_by else None
     if methods is None:
-        alone = len(sources) == 1 or not len(rows_of(rows, frozenset(), by, earlier))
+        alone = len(sources) == 1 or not len(rows_of(rows, frozenset(), by, earlier, task=training.task))
         methods = METHODS[1:] if alone else METHODS
     jobs = _jobs(
         rows, evaluation, subsets_needed(sources, methods), by, earlier, with_steps_of(training, len(rows)), plan
@@ -140,7 +140,7 @@ def _jobs(
 
     jobs = {}
     for subset in subsets:
-        union = rows_of(rows, subset, by, earlier)
+        union = rows_of(rows, subset, by, earlier, task=budget.task)
         if not len(union):
             raise DataError(
                 "Without its sources the train split is empty, so that nothing can be trained",
@@ -153,7 +153,12 @@ def _jobs(
 
 
 def rows_of(
-    rows: Dataset, subset: Subset, by: str = "mbdc_source", earlier: Mapping[str | None, Dataset] | None = None
+    rows: Dataset,
+    subset: Subset,
+    by: str = "mbdc_source",
+    earlier: Mapping[str | None, Dataset] | None = None,
+    *,
+    task: str = "extractive_qa",
 ) -> Dataset:
     """The rows of the base and of some sources, with the columns that training reads.
 
@@ -166,6 +171,7 @@ def rows_of(
         by: the column of the sources.
         earlier: `mbdc_iteration` (None: not published yet) → the train split before it, the newest first. Without one,
             nothing comes back.
+        task: kind of target, a name in `hf_mbdc.training.tasks.TASKS`: says which columns a training reads.
 
     Example:
         >>> from datasets import Dataset
@@ -178,11 +184,11 @@ def rows_of(
         ['1', '3']
     """
     import pyarrow as pa
-    from datasets import Dataset
+    from datasets import Dataset, DatasetInfo, Features
 
-    from hf_mbdc.training.data import columns_read
+    from hf_mbdc.training.tasks import TASKS
 
-    columns = columns_read(rows, "train", labels=True)
+    columns = TASKS[task].columns_read(rows, "train", labels=True)
     current = _table(rows, columns, by)
     for iteration, former in (earlier or {}).items():
         undone = ~_stays(current, subset, by) & np.array([v == iteration for v in _values(current, ITERATION)], bool)
@@ -191,7 +197,9 @@ def rows_of(
         before = _table(former, columns, by)
         back = before.filter(np.array([key in wanted for key in _values(before, "id")], bool))
         current = pa.concat_tables([kept, back], promote_options="default")  # a column of nulls alone has no type
-    return Dataset(current.filter(_stays(current, subset, by)).select(columns))
+    features = Features({name: rows.features[name] for name in columns})  # else an image would be but its bytes
+    kept = current.filter(_stays(current, subset, by)).select(columns).replace_schema_metadata(None)
+    return Dataset(kept.cast(features.arrow_schema), info=DatasetInfo(features=features))
 
 
 def _stays(table: pa.Table, subset: Subset, by: str) -> np.ndarray:

@@ -16,11 +16,11 @@ FINISH_REASONS: dict[str, FinishReason] = {
 }
 
 
-class MalformedAnswer(ValueError):  # noqa: N818
+class MalformedAnswerError(ValueError):
     """An answer lacks something; it is asked for again."""
 
 
-class UnwantedAnswer(ValueError):  # noqa: N818
+class UnwantedAnswerError(ValueError):
     """An answer is complete and no completion, such as one that a filter took away; asking again is of no use."""
 
 
@@ -51,12 +51,12 @@ def read_answer(output: Any, *, logprobs: bool, seconds: float) -> Answer:
     """A `ChatCompletionOutput` as checked plain data.
 
     Raises:
-        MalformedAnswer: a field is missing or of a wrong type.
-        UnwantedAnswer: the server ended a completion for another reason than an end or a cut.
+        MalformedAnswerError: a field is missing or of a wrong type.
+        UnwantedAnswerError: the server ended a completion for another reason than an end or a cut.
     """
     choices = getattr(output, "choices", None)
     if not isinstance(choices, list) or not choices:
-        raise MalformedAnswer(f"an answer without choices{_error_of(output)}")
+        raise MalformedAnswerError(f"an answer without choices{_error_of(output)}")
     usage = getattr(output, "usage", None)
     ordered = sorted(choices, key=lambda choice: getattr(choice, "index", None) or 0)
     return Answer(
@@ -71,19 +71,19 @@ def read_answer(output: Any, *, logprobs: bool, seconds: float) -> Answer:
 def _read_choice(choice: Any, logprobs: bool) -> Choice:
     reason = getattr(choice, "finish_reason", None)
     if not reason:
-        raise MalformedAnswer("an answer without finish_reason, so cut short")
+        raise MalformedAnswerError("an answer without finish_reason, so cut short")
     if reason not in FINISH_REASONS:
-        raise UnwantedAnswer(f"the server ended it for {reason!r}")
+        raise UnwantedAnswerError(f"the server ended it for {reason!r}")
     text = getattr(getattr(choice, "message", None), "content", None)
     if not isinstance(text, str):
-        raise MalformedAnswer("an answer without text")
+        raise MalformedAnswerError("an answer without text")
     if any("\ud800" <= character <= "\udfff" for character in text):  # JSON may hold half of a pair
-        raise UnwantedAnswer("the text is no valid Unicode")
+        raise UnwantedAnswerError("the text is no valid Unicode")
     numbers = None
     if logprobs:
         tokens = getattr(getattr(choice, "logprobs", None), "content", None)
         if not isinstance(tokens, list):
-            raise MalformedAnswer("an answer without the log-probabilities that were asked for")
+            raise MalformedAnswerError("an answer without the log-probabilities that were asked for")
         numbers = tuple(float(token.logprob) for token in tokens)
     return Choice(text, FINISH_REASONS[reason], numbers)
 

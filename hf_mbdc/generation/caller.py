@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import GenerationError
-from hf_mbdc.generation.answers import Answer, MalformedAnswer, UnwantedAnswer, read_answer
+from hf_mbdc.generation.answers import Answer, MalformedAnswerError, UnwantedAnswerError, read_answer
 from hf_mbdc.generation.completions import Sampling
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds
 PER_CLIENT = 20  # connections that a client keeps open; with more it would connect anew for every request
 
 
-class Refused(Exception):  # noqa: N818
+class RefusedError(Exception):
     """A request without an answer: why, after how many tries, and whether every one failed as if nobody were there."""
 
     def __init__(self, reason: str, tries: int, *, exhausted: bool = False) -> None:
@@ -31,7 +31,7 @@ class Refused(Exception):  # noqa: N818
         self.reason, self.tries, self.exhausted = reason, tries, exhausted
 
 
-class _Again(Exception):  # noqa: N818
+class _AgainError(Exception):
     """A try that failed and may succeed later; `after` seconds, if the server said so."""
 
     def __init__(self, reason: str, after: float | None = None) -> None:
@@ -82,7 +82,7 @@ class Caller:
         """The answer, and the number of tries that it took.
 
         Raises:
-            Refused: every try failed, or the server refuses this request.
+            RefusedError: every try failed, or the server refuses this request.
             GenerationError: the server refuses all requests, or is another model.
         """
         for tries in range(1, self.generator.retries + 2):
@@ -91,11 +91,11 @@ class Caller:
                     await self._wait_for_turn()
                     answer = await self._send(messages, sampling, seed, n, tries)
                 if check_count and len(answer.choices) != n:
-                    raise _Again(f"{len(answer.choices)} completions where {n} were asked for")
+                    raise _AgainError(f"{len(answer.choices)} completions where {n} were asked for")
                 return answer, tries
-            except _Again as again:
+            except _AgainError as again:
                 if tries > self.generator.retries:
-                    raise Refused(f"{again.reason} (tried {tries} times)", tries, exhausted=True) from again
+                    raise RefusedError(f"{again.reason} (tried {tries} times)", tries, exhausted=True) from again
                 await asyncio.sleep(self._pause(tries, again.after))
         raise AssertionError("the last try returns or raises")
 
@@ -114,17 +114,17 @@ class Caller:
             output = await asyncio.wait_for(asked, self.generator.timeout)
             answer = read_answer(output, logprobs=sampling.logprobs, seconds=time.perf_counter() - started)
         except (InferenceTimeoutError, asyncio.TimeoutError):
-            raise _Again(f"no answer within {self.generator.timeout:g} seconds") from None
+            raise _AgainError(f"no answer within {self.generator.timeout:g} seconds") from None
         except HfHubHTTPError as error:
             raise self._of_status(error, tries) from error
         except httpx2.HTTPError as error:
-            raise _Again(f"the connection failed: {type(error).__name__}: {error}") from error
-        except UnwantedAnswer as error:
-            raise Refused(str(error), tries) from error
-        except MalformedAnswer as error:
-            raise _Again(str(error)) from error
+            raise _AgainError(f"the connection failed: {type(error).__name__}: {error}") from error
+        except UnwantedAnswerError as error:
+            raise RefusedError(str(error), tries) from error
+        except MalformedAnswerError as error:
+            raise _AgainError(str(error)) from error
         except (ValueError, TypeError) as error:  # of the client, which reads JSON into its types
-            raise _Again(f"an answer that cannot be read: {error}") from error
+            raise _AgainError(f"an answer that cannot be read: {error}") from error
         self._check_model(answer.model)
         return answer
 
@@ -132,9 +132,9 @@ class Caller:
         status, told = error.response.status_code, _message(error)
         reason = f"status {status}{told}"
         if status in RETRIED or status >= 500:
-            return _Again(reason, _retry_after(error.response.headers.get("retry-after")))
+            return _AgainError(reason, _retry_after(error.response.headers.get("retry-after")))
         if status in OF_THE_REQUEST:
-            return Refused(reason, tries)
+            return RefusedError(reason, tries)
         mend = "Check base_url, model and api_key."
         return GenerationError(f"The endpoint refuses requests: {reason}", endpoint=self.generator.base_url, mend=mend)
 
@@ -193,8 +193,12 @@ def _retry_after(value: str | None) -> float | None:
     try:
         return max(0.0, float(value))
     except ValueError:
-        pass
+        return _seconds_until(value)
+
+
+def _seconds_until(date: str) -> float | None:
+    """Seconds until a date of HTTP; None where it is none."""
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+        return max(0.0, email.utils.parsedate_to_datetime(date).timestamp() - time.time())
     except ValueError:
         return None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hf_mbdc.errors import DataError, GenerationError, RecipeError
 from hf_mbdc.generation.answers import Answer, Choice
-from hf_mbdc.generation.caller import Caller, Refused
+from hf_mbdc.generation.caller import Caller, RefusedError
 from hf_mbdc.generation.completions import Batch, Completion, Request, Sampling, Task
 from hf_mbdc.generation.self_test import check_server
 from hf_mbdc.records import Cost
@@ -151,7 +151,7 @@ class EndpointGenerator:
         messages = list(group[0].request.messages or ())
         try:
             answer, tries = await caller.ask(messages, self.sampling, seed, len(group))
-        except Refused as refused:
+        except RefusedError as refused:
             reasons = {task.key: refused.reason for task in group}
             return Batch({}, reasons, Cost(model_calls=refused.tries)), refused.exhausted
         completions = {
@@ -172,7 +172,7 @@ class EndpointGenerator:
             nonlocal calls, tokens
             try:
                 answer, tries = await caller.ask(list(messages), sampling, seed, n, check_count=False)
-            except Refused as refused:
+            except RefusedError as refused:
                 raise self._gone(refused.reason) from None
             calls += tries
             tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)

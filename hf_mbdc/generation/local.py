@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hf_mbdc.errors import GenerationError
 from hf_mbdc.generation.completions import Batch, Completion, Request, Sampling, Task, render_prompts
 from hf_mbdc.records import Cost
+from hf_mbdc.transforms.weights import weights_hash
 
 if TYPE_CHECKING:
     import torch
@@ -237,16 +237,6 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> li
     told = model.generation_config.eos_token_id
     ends = list(told) if isinstance(told, list) else [told]
     return list(dict.fromkeys(int(end) for end in [*ends, tokenizer.eos_token_id] if end is not None))
-
-
-def weights_hash(model: torch.nn.Module) -> str:
-    """SHA-256 (hex) of all weights and buffers by name, as a training records it."""
-    import torch
-
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode() + value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _until_end(tokens: list[int], ends: Sequence[int]) -> tuple[list[int], bool]:

@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import DataError, RecipeError
+from hf_mbdc.image_formats import FORMATS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # not all that Pillow opens: some start other programs
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 

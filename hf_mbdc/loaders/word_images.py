@@ -224,10 +224,16 @@ def read_lines(folder: Path, name: str, encoding: str | None) -> Iterator[tuple[
     """The lines of a text file that are not blank, with their numbers; one that cannot be decoded as its error.
 
     UTF-8, and UTF-16 where its byte order mark says so.
+
+    Raises:
+        DataError: it is no UTF-16 although its mark says so.
     """
     content = files.read_bytes(folder, files.inside(folder, name).relative_to(folder).as_posix())
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        content = content.decode("utf-16", errors="replace").encode("utf-8", errors="replace")
+        try:
+            content = content.decode("utf-16").encode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"Not UTF-16 at byte {error.start}", path=name, mend="Save the file as UTF-8.") from None
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         line = line.rstrip(b"\r")
         if not line.strip():

@@ -48,7 +48,7 @@ def check_max_parallel(max_parallel: object) -> None:
     raise RecipeError(
         f"max_parallel is {max_parallel!r}",
         key="max_parallel",
-        mend="Give a whole number of at least 1, or leave it out for one training a core.",
+        mend="Give a whole number of at least 1, or leave it out for one training a GPU, or a core.",
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import DataError
-from hf_mbdc.targets.encoding import LABELS, OPTIONAL, READS
+from hf_mbdc.training.tasks import TASKS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,23 +43,11 @@ def split_of(dataset: DatasetDict, name: str) -> Dataset:
     return dataset[name]
 
 
-def columns_read(split: Dataset, name: str, *, labels: bool) -> list[str]:
-    """The columns of a split that training (with `labels`) or prediction reads.
-
-    Raises:
-        DataError: some of them are missing.
-    """
-    wanted = (*READS, *LABELS) if labels else READS
-    missing = [column for column in wanted if column not in split.column_names]
-    if missing:
-        how = "hf_mbdc.annotate(ds, ExtractiveQA())" if set(missing) <= set(LABELS) else "hf_mbdc.load_dataset"
-        raise DataError(f"The columns {missing} are missing", split=name, mend=f"Make them with {how}.")
-    return [column for column in (*wanted, *OPTIONAL) if column in split.column_names]
-
-
 def read_rows(split: Dataset, name: str, *, labels: bool) -> list[dict[str, Any]]:
     """The rows of a split as dictionaries, with the columns that are read and no image decoded."""
-    rows: list[dict[str, Any]] = split.select_columns(columns_read(split, name, labels=labels)).to_list()
+    rows: list[dict[str, Any]] = split.select_columns(
+        TASKS["extractive_qa"].columns_read(split, name, labels=labels)
+    ).to_list()
     return rows
 
 
@@ -71,13 +59,7 @@ def read_images(split: Dataset, name: str, *, labels: bool) -> pa.Table:
     """
     from datasets import Image, Value
 
-    from hf_mbdc.targets.recognition.words import LABELS, READS
-
-    wanted = (*READS, *LABELS) if labels else READS
-    missing = [column for column in wanted if column not in split.column_names]
-    if missing:
-        mend = "Draw images with hf_mbdc.render, or load some with hf_mbdc.load_dataset."
-        raise DataError(f"The columns {missing} are missing", split=name, mend=mend)
+    wanted = TASKS["text_recognition"].columns_read(split, name, labels=labels)
     if not isinstance(split.features["image"], Image):
         what = f"The column holds no images, but {split.features['image']}"
         raise DataError(what, split=name, column="image", mend='Cast it: ds.cast_column("image", datasets.Image()).')
@@ -85,9 +67,7 @@ def read_images(split: Dataset, name: str, *, labels: bool) -> pa.Table:
         if split.features[column] not in (Value("string"), Value("large_string")):
             what = f"The column holds no strings, but {split.features[column]}"
             raise DataError(what, split=name, column=column, mend="Make it one of strings.")
-    rows: pa.Table = (
-        split.select_columns(list(wanted)).cast_column("image", Image(decode=False)).with_format("arrow")[:]
-    )
+    rows: pa.Table = split.select_columns(wanted).cast_column("image", Image(decode=False)).with_format("arrow")[:]
     if rows["id"].null_count:
         raise DataError("An id is null", split=name, column="id", mend="Give every row an id of its own.")
     return rows

@@ -19,6 +19,7 @@ from hf_mbdc.errors import TrainingError
 from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.dynamics import FILE, DynamicsRecorder
 from hf_mbdc.training.order import steps_by_epoch
+from hf_mbdc.transforms.weights import weights_hash
 
 if TYPE_CHECKING:
     import torch
@@ -220,16 +221,6 @@ def _write_dynamics(dynamics: DynamicsRecorder, accelerator: Accelerator, output
         temporary = output_dir / f"{FILE}.tmp"
         pq.write_table(table, temporary)
         temporary.replace(output_dir / FILE)
-
-
-def weights_hash(model: torch.nn.Module) -> str:
-    """SHA-256 (hex) of all weights and buffers: before the first step, equal where two trainings start alike."""
-    import torch
-
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode() + value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def training_identity(first_weights: str, rows: Sequence[Row], config: Settings, processes: int) -> str:

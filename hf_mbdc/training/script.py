@@ -109,7 +109,8 @@ def _train(
 ) -> tuple[Learner, dict[str, Any], TrainingState | None]:
     """The trained learner, and the metrics or, where it was trained just now, the state that gives them."""
     from hf_mbdc.training.dynamics import FILE
-    from hf_mbdc.training.loop import train, training_identity, weights_hash
+    from hf_mbdc.training.loop import train, training_identity
+    from hf_mbdc.transforms.weights import weights_hash
 
     output: Path = flags.output_dir
     metrics = read_metrics(output) if flags.resume else {}

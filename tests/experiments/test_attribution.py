@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from datasets import Dataset, DatasetDict, Value
+from datasets import Dataset, DatasetDict, Features, Image, Value
 from typer.testing import CliRunner
 
 import hf_mbdc as mbdc
@@ -339,3 +339,15 @@ def test_the_command_prints_a_table_or_json(published: str, launched: Launched) 
     told = json.loads(done.output)
     assert told["metric"] == "f1"
     assert {r["source"] for r in told["effects"]} == {"relabel", "[bold]hand"}
+
+
+def test_rows_of_another_kind_of_target_keep_its_columns_and_images_stay_images() -> None:
+    features = Features({name: Value("string") for name in ("id", "text", "mbdc_source")} | {"image": Image()})
+    file = {"bytes": b"a picture", "path": None}
+    given = [
+        {"id": key, "text": "가", "mbdc_source": source, "image": file} for key, source in (("1", None), ("2", "b"))
+    ]
+    rows = Dataset.from_list(given, features=features)
+    left = rows_of(rows, frozenset(), task="text_recognition")
+    assert left.features == Features({name: features[name] for name in ("id", "image", "text")})
+    assert left.with_format("arrow")[:].to_pylist() == [{"id": "1", "image": file, "text": "가"}]

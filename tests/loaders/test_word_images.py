@@ -58,6 +58,9 @@ def test_forms_of_labels(tmp_path, name, labels):
 def test_labels_in_utf_16_and_in_a_code_page(tmp_path):
     utf_16 = write(tmp_path / "1", "a.png\t값\nb.png\tb\n".encode("utf-16"))
     assert texts(load_with_rejected("word_images", utf_16, **ONE_SPLIT)) == {"a.png": "값", "b.png": "b"}
+    half = write(tmp_path / "0", "a.png\t값".encode("utf-16") + b"\x00\xd8")  # the first half of a pair
+    with pytest.raises(DataError, match="Not UTF-16 at byte 16"):
+        load_dataset("word_images", half, **ONE_SPLIT)
     page = write(tmp_path / "2", "a.png\t값\n".encode("cp949") + b"b.png\tb\n")
     loaded = load_with_rejected("word_images", page, fallback_encoding="cp949", **ONE_SPLIT)
     assert texts(loaded) == {"a.png": "값", "b.png": "b"}

@@ -26,9 +26,10 @@ from hf_mbdc.targets.layout_span import LayoutSpanConfig, LayoutSpanForQuestionA
 from hf_mbdc.training import spans
 from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.config import TrainingConfig
-from hf_mbdc.training.loop import TrainingState, learning_rate, parameter_groups, train, training_identity, weights_hash
+from hf_mbdc.training.loop import TrainingState, learning_rate, parameter_groups, train, training_identity
 from hf_mbdc.training.predict import predict
 from hf_mbdc.training.spans import SpanLearner
+from hf_mbdc.transforms.weights import weights_hash
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "train_extractive_qa.py"

@@ -79,7 +79,7 @@ def test_bad_max_parallel(value: Any) -> None:
         check_max_parallel(value)
     assert str(caught.value) == (
         f"max_parallel is {value!r} (key 'max_parallel'). "
-        "Give a whole number of at least 1, or leave it out for one training a core."
+        "Give a whole number of at least 1, or leave it out for one training a GPU, or a core."
     )
 
 

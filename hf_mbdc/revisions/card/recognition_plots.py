@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hf_mbdc.image_formats import FORMATS
 from hf_mbdc.revisions.card import wording
 from hf_mbdc.revisions.card.plots import INK, NEW, OLD, QUIET, _drawable, _new_figure, _png, _style, _tick
 from hf_mbdc.revisions.escape import visible
@@ -50,7 +51,7 @@ def _fitted(file: bytes) -> Any:
 
     widest = SHEET_WIDTH - 2 * GAP
     try:
-        with Image.open(io.BytesIO(file), formats=("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")) as opened:
+        with Image.open(io.BytesIO(file), formats=FORMATS) as opened:
             if opened.width * opened.height > 1 << 24:
                 raise ValueError("larger than the image of a word")
             image = opened.convert("RGB")

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_mbdc.image_formats import FORMATS
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from PIL.Image import Image
 
 NO_IMAGE, NO_PIXELS, NO_FILE = "no image", "an image without pixels", "a file that is no image"
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # not all that Pillow opens: some start other programs
 WIDEST = 1 << 15  # pixels after scaling: what one image may take of memory
 
 
