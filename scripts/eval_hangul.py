@@ -208,23 +208,17 @@ def difference(measured: dict[str, Measurement], better: str, worse: str, rows: 
 
 def few_counts(measured: Measurement, setup: Setup) -> np.ndarray:
     """(seeds, rows, 2): of the rare syllables of each row, twice those read rightly, and all that F1 counts."""
-    from hf_mbdc.metrics.recognition import confusions
+    from hf_mbdc.metrics.recognition import char_counts
 
     rows = setup.dataset["test"]
     seen = Counter("".join(setup.dataset["train"]["text"][:]))
-    counts = np.zeros((len(measured.trainings), len(rows), 2))
-    for seed, training in enumerate(measured.trainings):
+    counts = []
+    for training in measured.trainings:
         table = training.predictions["test"].to_pydict()
         read = dict(zip(table["id"], table["prediction"], strict=True))
-        for number, (key, text) in enumerate(zip(rows["id"][:], rows["text"][:], strict=True)):
-            found = confusions([read[key]], [text])
-            wrong = found.errors() + found.inserted
-            for (_, other), times in found.replaced.items():
-                wrong[other] += times
-            right = sum(times for character, times in found.right.items() if seen[character] < FEW)
-            missed = sum(times for character, times in wrong.items() if seen[character] < FEW)
-            counts[seed, number] = 2 * right, 2 * right + missed
-    return counts
+        right, wrong = char_counts([read[key] for key in rows["id"][:]], rows["text"][:], seen, few_below=FEW)
+        counts.append(np.stack([2 * right[:, -1], 2 * right[:, -1] + wrong[:, -1]], axis=1))
+    return np.stack(counts)
 
 
 def f1(counts: np.ndarray) -> float:

@@ -12,10 +12,10 @@ Example:
 
 from typing import Literal
 
-import datasets
 import evaluate
 
 from hf_mbdc.metrics import anls_scores, mean_score
+from hf_mbdc.metrics._info import describe
 
 _CITATION = """\
 @inproceedings{biten2019scene,
@@ -34,14 +34,7 @@ class Anls(evaluate.Metric):
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=str(Anls.__doc__),
-            citation=_CITATION,
-            inputs_description=str(anls_scores.__doc__),
-            features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.List(datasets.Value("string"))}
-            ),
-        )
+        return describe(Anls, anls_scores, several=True, citation=_CITATION)
 
     def _compute(
         self,

@@ -11,10 +11,10 @@ Example:
 
 from typing import Literal
 
-import datasets
 import evaluate
 
 from hf_mbdc.metrics import mean_score
+from hf_mbdc.metrics._info import describe
 from hf_mbdc.metrics.recognition import cer_scores, micro_cer
 
 
@@ -25,14 +25,7 @@ class Cer(evaluate.Metric):
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=str(Cer.__doc__),
-            citation="",
-            inputs_description=str(cer_scores.__doc__),
-            features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
-            ),
-        )
+        return describe(Cer, cer_scores)
 
     def _compute(
         self,

@@ -12,9 +12,9 @@ Example:
 
 from typing import Literal
 
-import datasets
 import evaluate
 
+from hf_mbdc.metrics._info import describe
 from hf_mbdc.metrics.recognition import char_f1
 
 
@@ -26,14 +26,7 @@ class CharF1(evaluate.Metric):
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=str(CharF1.__doc__),
-            citation="",
-            inputs_description=str(char_f1.__doc__),
-            features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
-            ),
-        )
+        return describe(CharF1, char_f1)
 
     def _compute(
         self,

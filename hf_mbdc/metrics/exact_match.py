@@ -12,24 +12,17 @@ Example:
 
 from typing import Literal
 
-import datasets
 import evaluate
 
 from hf_mbdc.metrics import exact_match_scores, mean_score
+from hf_mbdc.metrics._info import describe
 
 
 class ExactMatch(evaluate.Metric):
     """Share of rows whose prediction equals an accepted answer; option `normalization`: "strict" (default), "squad"."""
 
     def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=str(ExactMatch.__doc__),
-            citation="",
-            inputs_description=str(exact_match_scores.__doc__),
-            features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.List(datasets.Value("string"))}
-            ),
-        )
+        return describe(ExactMatch, exact_match_scores, several=True)
 
     def _compute(
         self,

@@ -10,10 +10,10 @@ Example:
 
 from typing import Literal
 
-import datasets
 import evaluate
 
 from hf_mbdc.metrics import f1_scores, mean_score
+from hf_mbdc.metrics._info import describe
 
 _CITATION = """\
 @inproceedings{rajpurkar-etal-2016-squad,
@@ -28,14 +28,7 @@ class F1(evaluate.Metric):
     """Mean token F1 with the best accepted answer; option `normalization`: "squad" (default, official) or "strict"."""
 
     def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=str(F1.__doc__),
-            citation=_CITATION,
-            inputs_description=str(f1_scores.__doc__),
-            features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.List(datasets.Value("string"))}
-            ),
-        )
+        return describe(F1, f1_scores, several=True, citation=_CITATION)
 
     def _compute(
         self,

@@ -201,6 +201,35 @@ def char_f1(
         >>> [round(scores[bucket].value, 2) for bucket in ("all", "many", "medium", "few")]
         [0.75, 0.8, 1.0, 0.0]
     """
+    right, wrong = char_counts(
+        predictions, references, frequencies, few_below=few_below, many_above=many_above, normalization=normalization
+    )
+    estimates = ratio_estimates(2 * right, 2 * right + wrong, clusters)
+    return dict(zip(("all", *BUCKETS), estimates, strict=True))
+
+
+def char_counts(
+    predictions: Sequence[Text],
+    references: Sequence[Text],
+    frequencies: Mapping[str, int],
+    *,
+    few_below: int = 20,
+    many_above: int = 100,
+    normalization: Form | None = "NFC",
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `char_f1` counts: of each row the characters read rightly, and those missed or wrongly read.
+
+    Args:
+        predictions, references, frequencies, few_below, many_above, normalization: as in `char_f1`.
+
+    Returns:
+        Two float64 arrays (rows, 4): of all characters, and of those that are `many`, `medium` and `few`.
+
+    Example:
+        >>> right, wrong = char_counts(["가나"], ["가다"], {"가": 500, "나": 50})
+        >>> right[0].tolist(), wrong[0].tolist()
+        ([1.0, 1.0, 0.0, 0.0], [2.0, 0.0, 1.0, 1.0])
+    """
     pairs = _pairs(predictions, references, normalization)
     right, wrong = np.zeros((len(pairs), 4)), np.zeros((len(pairs), 4))
     for row, (read, true) in enumerate(pairs):  # a loop: each pair has its own alignment
@@ -210,8 +239,7 @@ def char_f1(
             right[row, [0, _bucket(frequencies.get(character, UNSEEN), few_below, many_above)]] += times
         for character, times in (found.errors() + _read_wrongly(found)).items():
             wrong[row, [0, _bucket(frequencies.get(character, UNSEEN), few_below, many_above)]] += times
-    estimates = ratio_estimates(2 * right, 2 * right + wrong, clusters)
-    return dict(zip(("all", *BUCKETS), estimates, strict=True))
+    return right, wrong
 
 
 def _read_wrongly(found: Confusions) -> Counter[str]:

@@ -10,9 +10,9 @@ Example:
 
 from typing import Literal
 
-import datasets
 import evaluate
 
+from hf_mbdc.metrics._info import describe
 from hf_mbdc.metrics.intervals import ratio_estimates
 from hf_mbdc.metrics.recognition import word_accuracy_scores
 
@@ -24,14 +24,7 @@ class WordAccuracy(evaluate.Metric):
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=str(WordAccuracy.__doc__),
-            citation="",
-            inputs_description=str(word_accuracy_scores.__doc__),
-            features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
-            ),
-        )
+        return describe(WordAccuracy, word_accuracy_scores)
 
     def _compute(
         self,

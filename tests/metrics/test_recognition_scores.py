@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.metrics.recognition import (
+    BUCKETS,
     cer_scores,
     char_f1,
     confusions,
@@ -137,3 +138,14 @@ def test_no_rows_and_no_form() -> None:
         char_f1([], [], {})
     with pytest.raises(RecipeError, match="normalization is 'nfc'"):
         word_accuracy_scores(["a"], ["a"], "nfc")
+
+
+@given(st.lists(st.integers(0, 300), min_size=1), st.integers(1, 100), st.integers(0, 100))
+def test_buckets_are_those_of_counted_characters(counts, few_below, more):
+    """`metrics` stands alone, so the rule stands twice: here it is held to be one."""
+    from hf_mbdc.metrics.recognition import _bucket
+    from hf_mbdc.transforms.character_frequencies import BUCKETS as COUNTED
+    from hf_mbdc.transforms.character_frequencies import bucket_of
+
+    found = [COUNTED[n] for n in bucket_of(np.array(counts), few_below, few_below + more)]
+    assert [("all", *BUCKETS)[_bucket(count, few_below, few_below + more)] for count in counts] == found
