@@ -33,7 +33,7 @@ def rows(bench: Workbench, **documents: list[str | None]) -> DatasetDict:
 
 
 def test_rows_that_can_be_compared(bench: Workbench) -> None:
-    check_rows(bench, rows(bench, train=["a"], validation=["b"], test=["c", "d"]))
+    assert check_rows(bench, rows(bench, train=["a"], validation=["b"], test=["c", "d"])) is None
 
 
 @pytest.mark.parametrize(

@@ -221,9 +221,11 @@ class _LoopThread:
         self.loop.close()
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begins work on the loop, and does not wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of work on the loop, waited for."""
         return self.start(work).result()
 
     async def _cancel_all(self) -> None:

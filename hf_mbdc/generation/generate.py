@@ -25,10 +25,12 @@ class Generator(Protocol):
     """What `generate` asks of a generator; `LocalGenerator` and `EndpointGenerator` are such."""
 
     @property
-    def sampling(self) -> Sampling: ...
+    def sampling(self) -> Sampling:
+        """How completions are drawn."""
 
     @property
-    def seed(self) -> int: ...
+    def seed(self) -> int:
+        """Which draw of them it is."""
 
     def identity(self) -> str:
         """model@hash of the weights, or what an endpoint says that it serves; asked for once for every `generate`."""

@@ -84,15 +84,14 @@ def test_bad_max_parallel(value: Any) -> None:
 
 
 def test_good_max_parallel() -> None:
-    check_max_parallel(None)
-    check_max_parallel(1)
+    assert [check_max_parallel(number) for number in (None, 1, 64)] == [None] * 3
 
 
 @pytest.mark.parametrize(
     "name", ["layout_span", "google-bert/bert-base-uncased", "me/My.Model_2", "bert-base-uncased", "xlm-roberta-large"]
 )
 def test_good_models(name: str) -> None:
-    check_model(name)
+    assert check_model(name) is None
 
 
 @pytest.mark.parametrize("name", ["layoutspan", "layout-span", "LAYOUT_SPAN", "layout_spam", "layout_span_"])
@@ -130,7 +129,7 @@ def test_folders_that_are_not_there(name: str, tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("kind", ["layout_span", "bert", "layoutlm", "layoutlmv3", "lilt"])
 def test_folders_with_models(tmp_path: Path, kind: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
-    check_model(str(tmp_path))
+    assert check_model(str(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
