@@ -121,7 +121,7 @@ def images(**columns: Any) -> Dataset:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (images(image=None), r"The columns \['image'\] are missing \(split 'train'\). Draw images with hf_mbdc.render"),
+        (images(image=None), r"The columns \['image'\] are missing \(split 'train'\). Make them with hf_mbdc.render"),
         (images(text=None), r"The columns \['text'\] are missing"),
         (images(id=[None]), r"An id is null \(split 'train', column 'id'\)"),
         (Dataset.from_dict({"id": ["0"], "image": ["a.png"], "text": ["x"]}), "The column holds no images, but Value"),
