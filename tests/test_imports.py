@@ -22,19 +22,20 @@ ALLOWED = {
     "progress": set(),
     "image_formats": set(),
     "transforms": BASE,
-    "approaches": BASE | {"transforms", "metrics"},
+    "verifiers": BASE | {"metrics"},
+    "approaches": BASE | {"transforms", "metrics", "verifiers"},
     "targets": BASE | {"transforms", "metrics", "approaches"},
     "training": BASE
     | {"transforms", "metrics", "approaches", "targets", "revisions"},  # content hashes, as keys of its cache
-    "loaders": BASE | {"transforms"},
+    "loaders": BASE | {"transforms", "verifiers"},  # a made problem and what solves it
     "writers": BASE | {"transforms", "approaches"},  # the names of the columns that an approach adds
     "generation": BASE | {"transforms"},  # draws by row key
     "rendering": BASE | {"transforms"},
-    "synthesis": BASE | {"transforms", "rendering", "approaches", "targets", "training", "generation"},
+    "synthesis": BASE | {"transforms", "rendering", "approaches", "targets", "training", "generation", "verifiers"},
     "review": BASE | {"transforms", "approaches", "revisions"},  # the templates
     "revisions": BASE,
     "publishing": BASE | {"transforms", "approaches", "revisions", "guidance"},
-    "guidance": BASE,
+    "guidance": BASE | {"transforms"},  # tokens, n-grams, MinHash
     "experiments": BASE  # trains, so that guidance needs not
     | {"transforms", "metrics", "approaches", "targets", "training", "synthesis", "guidance"}
     | {"revisions", "publishing", "recipe", "measurement"},  # the page of a diagnosis, and how its run trained

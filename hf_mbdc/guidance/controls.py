@@ -9,8 +9,9 @@ import numpy as np
 
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.guidance.draws import check_ids, drawn_order, take_rounds
-from hf_mbdc.guidance.ngrams import tokenize
-from hf_mbdc.guidance.row_texts import read_texts, text_columns
+from hf_mbdc.guidance.row_texts import text_columns
+from hf_mbdc.transforms.ngrams import tokenize
+from hf_mbdc.transforms.text_columns import read_texts
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -33,8 +34,8 @@ def token_matched_control(
 
     Args:
         parent, candidate: train rows with ids.
-        columns: whose tokens count (`hf_mbdc.guidance.ngrams.tokenize`; characters in scripts without spaces). Default:
-            the text columns of the parent.
+        columns: whose tokens count (`hf_mbdc.transforms.ngrams.tokenize`; characters in scripts without spaces).
+            Default: the text columns of the parent.
         seed: of the draws, together with each row's id.
 
     Returns:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from hf_mbdc.guidance.leak_report import Kind
-from hf_mbdc.guidance.ngrams import Tokens
 from hf_mbdc.guidance.overlap import NearIndex, NgramIndex
+from hf_mbdc.transforms.ngrams import Tokens
 
 SHINGLE, PASSAGE = 3, 13  # tokens of the n-grams of near-duplicates, and of overlap
 FREQUENT = 10, 0.001  # documents, or share of them, that an n-gram may stand in and still be evidence

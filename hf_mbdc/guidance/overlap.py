@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hf_mbdc.guidance.minhash import LshIndex, band_keys, matches, signatures
-from hf_mbdc.guidance.ngrams import Tokens
+from hf_mbdc.transforms.minhash import LshIndex, band_keys, matches, signatures
+from hf_mbdc.transforms.ngrams import Tokens
 
 FEWEST = 10  # rare n-grams of a text below which their overlap says nothing
 _FILTER_BITS = 22  # most n-grams of other texts are ruled out by this many bits, which a core's cache holds

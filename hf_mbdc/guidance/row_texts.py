@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_mbdc.errors import DataError
-from hf_mbdc.guidance.ngrams import Tokens, mix, tokenize
+from hf_mbdc.transforms.ngrams import Tokens, mix, tokenize
+from hf_mbdc.transforms.text_columns import is_text, read_texts
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,7 +33,7 @@ def text_columns(rows: Dataset) -> list[str]:
         ['text']
     """
     sample = rows.select(range(min(_SAMPLE, len(rows))))
-    named = [name for name, kind in rows.features.items() if _is_text(kind) and not _is_words(kind)]
+    named = [name for name, kind in rows.features.items() if is_text(kind) and not _is_words(kind)]
     named = [name for name in named if name != "id" and not name.endswith("_id") and not name.startswith("mbdc_")]
     return [name for name in named if tokenize(read_texts(sample, name)).lengths.mean() >= FEWEST_TOKENS]
 
@@ -53,7 +54,7 @@ def check_columns(splits: Mapping[str, Dataset], columns: Sequence[str]) -> None
             if name not in rows.column_names:
                 mend = f"The split has: {', '.join(rows.column_names)}."
                 raise DataError("The column to compare is missing", split=split, column=name, mend=mend)
-            if not (_is_text(rows.features[name]) or isinstance(rows.features[name], Image)):
+            if not (is_text(rows.features[name]) or isinstance(rows.features[name], Image)):
                 mend = "Name columns of strings, lists of strings, messages or images."
                 raise DataError("The column holds neither texts nor images", split=split, column=name, mend=mend)
 
@@ -128,27 +129,6 @@ def _image_bytes(value: dict[str, Any] | None) -> bytes | None:
         return bytes(value["bytes"])
     path = Path(value["path"] or "")
     return path.read_bytes() if path.is_file() else None
-
-
-def read_texts(rows: Dataset, column: str) -> list[str]:
-    """The column as one text a row: lists and messages are joined, null is empty."""
-    return [_text(value) for value in rows.select_columns([column])[:][column]]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Mapping):  # a message
-        return _text(value.get("content"))
-    return "\n".join(map(_text, value)) if value is not None else ""
-
-
-def _is_text(feature: Any) -> bool:
-    from datasets import List, Value
-
-    inner = feature.feature if isinstance(feature, List) else feature
-    kind = inner.get("content") if isinstance(inner, dict) else inner
-    return isinstance(kind, Value) and kind.dtype in ("string", "large_string")
 
 
 def _is_words(feature: Any) -> bool:

@@ -10,11 +10,12 @@ import pytest
 from datasets import Dataset, Features, Image, Value
 
 from hf_mbdc.errors import DataError, RecipeError
-from hf_mbdc.guidance import evaluation_texts, leak_report, leaks, minhash, ngrams, overlap, row_texts
+from hf_mbdc.guidance import evaluation_texts, leak_report, leaks, overlap, row_texts
 from hf_mbdc.guidance.leak_report import LeakReport, leak_reason
 from hf_mbdc.guidance.leaks import find_leaks
-from hf_mbdc.guidance.minhash import LshIndex, band_keys, signatures
-from hf_mbdc.guidance.ngrams import mix, tokenize
+from hf_mbdc.transforms import minhash, ngrams
+from hf_mbdc.transforms.minhash import LshIndex, band_keys, signatures
+from hf_mbdc.transforms.ngrams import mix, tokenize
 
 
 @pytest.mark.parametrize("module", [evaluation_texts, leak_report, leaks, minhash, ngrams, overlap, row_texts])

@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from hf_mbdc.guidance.ngrams import mix
+from hf_mbdc.transforms.ngrams import mix
 
 PERMUTATIONS = 128
 BANDS = 32
+_MERGE = 1 << 20  # pairs that are gathered before those found in several bands become one
 
 
-def signatures(shingles: np.ndarray, starts: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """(texts, 128) uint32: the minimum of every permutation over the shingles of each text.
+def signatures(
+    shingles: np.ndarray, starts: np.ndarray, *, seed: int = 0, permutations: int = PERMUTATIONS
+) -> np.ndarray:
+    """(texts, permutations) uint32: the minimum of every permutation over the shingles of each text.
 
     Args:
-        shingles: (n,) uint64 hashes, see `hf_mbdc.guidance.ngrams`.
+        shingles: (n,) uint64 hashes, see `hf_mbdc.transforms.ngrams`.
         starts: (texts + 1,) where those of each text begin, and the end of the last. No text is empty.
 
     Example:
@@ -31,20 +34,20 @@ def signatures(shingles: np.ndarray, starts: np.ndarray, *, seed: int = 0) -> np
         (True, False)
     """
     draw = np.random.default_rng(seed)
-    factors = draw.integers(0, 1 << 31, PERMUTATIONS, np.uint32) * np.uint32(2) + np.uint32(1)
-    offsets = draw.integers(0, 1 << 32, PERMUTATIONS, np.uint32)
+    factors = draw.integers(0, 1 << 31, permutations, np.uint32) * np.uint32(2) + np.uint32(1)
+    offsets = draw.integers(0, 1 << 32, permutations, np.uint32)
     words = (shingles >> np.uint64(32)).astype(np.uint32)
-    found = np.empty((PERMUTATIONS, len(starts) - 1), np.uint32)
+    found = np.empty((permutations, len(starts) - 1), np.uint32)
     for row, (factor, offset) in enumerate(zip(factors, offsets, strict=True)):
         found[row] = np.minimum.reduceat(words * factor + offset, starts[:-1])
     return np.ascontiguousarray(found.T)
 
 
-def band_keys(found: np.ndarray) -> np.ndarray:
+def band_keys(found: np.ndarray, bands: int = BANDS) -> np.ndarray:
     """(bands, texts) uint64: a hash of the rows of every band of the signatures."""
-    rows = PERMUTATIONS // BANDS
-    words = found.reshape(len(found), BANDS, rows).astype(np.uint64)
-    keys = np.zeros((len(found), BANDS), np.uint64)
+    rows = found.shape[1] // bands
+    words = found.reshape(len(found), bands, rows).astype(np.uint64)
+    keys = np.zeros((len(found), bands), np.uint64)
     for row in range(rows):
         keys = mix(keys ^ words[:, :, row])
     return np.ascontiguousarray(keys.T)
@@ -86,8 +89,11 @@ class LshIndex:
     def candidates(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pairs (position in `keys`, position in the index) that agree in a band, each once, sorted."""
         size = max(1, self.keys.shape[1])
-        pairs = np.empty(0, np.int64)
+        pairs, waiting = [np.empty(0, np.int64)], 0
         for band, wanted in enumerate(keys):
             asked, place = matches(wanted, self.keys[band])
-            pairs = np.union1d(pairs, asked * size + self.order[band, place])
-        return np.divmod(pairs, size)
+            pairs.append(asked * size + self.order[band, place])
+            waiting += len(asked)
+            if waiting > _MERGE:  # very similar texts agree in all bands: hold their pairs once
+                pairs, waiting = [np.unique(np.concatenate(pairs))], 0
+        return np.divmod(np.unique(np.concatenate(pairs)), size)
