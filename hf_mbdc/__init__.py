@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hf_mbdc.synthesis.preferences.importers import from_distilabel, from_ultrafeedback
     from hf_mbdc.synthesis.preferences.pairs import PairOptions, build_pairs
     from hf_mbdc.synthesis.rendering import RenderOptions, render, render_with_rejected
-    from hf_mbdc.synthesis.verifiers import ExactAnswer, score_completions
+    from hf_mbdc.verifiers import ExactAnswer, score_completions
     from hf_mbdc.writers.answer_struct import with_answer_struct
     from hf_mbdc.writers.squad import write_squad
 
@@ -88,7 +88,7 @@ __all__ = [
 
 _MODULE_OF = {
     "Augmentation": "rendering.augmenting",
-    "ExactAnswer": "synthesis.verifiers",
+    "ExactAnswer": "verifiers",
     "ExtractiveQA": "approaches.extractive_qa",
     "FolderRepository": "revisions.repositories.folder",
     "HubRepository": "revisions.repositories.hub",
@@ -123,7 +123,7 @@ _MODULE_OF = {
     "report": "publishing.reporting",
     "rollback": "publishing.restoration",
     "run": "iteration",
-    "score_completions": "synthesis.verifiers",
+    "score_completions": "verifiers",
     "show": "publishing.history",
     "verify": "publishing.verification",
     "with_answer_struct": "writers.answer_struct",

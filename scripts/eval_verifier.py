@@ -14,7 +14,7 @@ import json
 import math
 from pathlib import Path
 
-from hf_mbdc.synthesis.verifiers.exact_answer import ExactAnswer, final_answer
+from hf_mbdc.verifiers.exact_answer import ExactAnswer, final_answer
 
 FILE = "example_model_solutions.jsonl"
 PROBLEM = ("question", "ground_truth")

@@ -5,7 +5,7 @@
 - `sort`: `sort 5 2 9 1` → `1 2 5 9`
 - `reverse`: `reverse 5 2 9` → `9 2 5`
 - `sentence`: `write big cat sees a the dog` → one of the sentences that can be written of these words, such as
-  `a big cat sees the dog`; `answer` is one of them, and `is_right` knows them all
+  `a big cat sees the dog`; `answer` is one of them, and `hf_mbdc.verifiers.made_problems` knows them all
 
 A problem depends on its number alone, so more problems leave the first ones as they are. Problems with the same task
 (the same digits to sort in any order, the same words) are on one side of the split.
@@ -13,8 +13,8 @@ A problem depends on its number alone, so more problems leave the first ones as 
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -23,26 +23,19 @@ import datasets
 
 from hf_mbdc.errors import RecipeError
 from hf_mbdc.loaders.builder import Document, DocumentBuilder, DocumentConfig, Finding, check_whole_number
+from hf_mbdc.loaders.splits import assign
+from hf_mbdc.verifiers.made_problems import SENTENCES, WORDS
 
 FAMILIES = ("sort", "reverse", "sentence")
 LEAST, MOST = 3, 8  # digits of a problem
 
-ARTICLES = ("a", "the")
-ADJECTIVES = ("big", "small", "old", "red", "grey", "quick", "calm", "tired")
-NOUNS = ("cat", "dog", "bird", "horse", "fox", "goat", "bear", "mouse", "frog", "snake")
-VERBS = ("sees", "hears", "likes", "chases", "follows", "finds")
-WORDS = {"a": ARTICLES, "j": ADJECTIVES, "n": NOUNS, "v": VERBS}
-KINDS = {word: kind for kind, words in WORDS.items() for word in words}
-# Article, perhaps an adjective, noun; verb; and the same once more.
-SENTENCES = frozenset({"anvan", "ajnvan", "anvajn", "ajnvajn"})
-
 
 @dataclass(frozen=True)
 class Problem:
-    """A prompt, a right answer, and what makes two problems the same task."""
+    """A prompt, a right answer unless it is not told, and what makes two problems the same task."""
 
     prompt: str
-    answer: str
+    answer: str | None
     family: str
     task: str
 
@@ -71,39 +64,18 @@ def _sentence(draw: random.Random) -> Problem:
     return Problem(f"write {' '.join(shuffled)}", " ".join(words), "sentence", " ".join(sorted(words)))
 
 
-def is_right(completion: str, prompt: str) -> float:
-    """Whether a completion solves a made problem: a verifier, with the prompt as its reference.
-
-    Args:
-        completion: what a model wrote; white space does not matter.
-        prompt: of `make_problem`.
-
-    Returns:
-        1 or 0. Every completion can be judged, so that none is NaN.
-
-    Example:
-        >>> is_right("the dog sees a big cat", "write big cat sees a the dog"), is_right("1 2 9", "sort 9 1 1")
-        (1.0, 0.0)
-    """
-    family, *given = prompt.split()
-    words = completion.split()
-    if family == "sort":
-        return float(words == sorted(given))
-    if family == "reverse":
-        return float(words == given[::-1])
-    pattern = "".join(KINDS.get(word, "?") for word in words)
-    return float(Counter(words) == Counter(given) and pattern in SENTENCES)
-
-
 @dataclass
 class MadeProblemsConfig(DocumentConfig):
     """Options of `made_problems`.
 
     Args:
         problems: how many; a third of each family.
+        answered: so many train problems, the first ones, come with their `answer`; that of the others is null, as a
+            model is to solve them. Default all.
     """
 
     problems: int = 3000
+    answered: int | None = None
 
     SPLIT_BY: ClassVar[tuple[str, ...]] = ("document",)
 
@@ -112,6 +84,8 @@ class MadeProblemsConfig(DocumentConfig):
             mend = "Leave data_dir out."
             raise RecipeError("made_problems makes its problems and reads no data_dir", key="data_dir", mend=mend)
         check_whole_number("problems", self.problems, at_least=1)
+        if self.answered is not None:
+            check_whole_number("answered", self.answered, at_least=0)
         super().__post_init__()
 
     def hash_inputs(self) -> str:
@@ -127,14 +101,20 @@ class MadeProblems(DocumentBuilder):
 
     def find(self) -> Iterator[Document | Finding]:
         """The problems in the order of their numbers; one that was there before is set aside."""
-        seen: set[str] = set()
+        found: dict[str, tuple[str, Problem]] = {}
         for number in range(self.config.problems):
             problem, name = make_problem(number), f"problem-{number:06d}"
-            if problem.prompt in seen:
+            if problem.prompt in found:
                 yield Finding(name, "rejected", "the problem was there before")
             else:
-                seen.add(problem.prompt)
-                yield Document(name, (problem.task,), problem)
+                found[problem.prompt] = name, problem
+        ties = [(problem.task,) for _, problem in found.values()]
+        sides = assign(ties, self.config.split_fractions, self.config.seed) if ties else []
+        answered = 0
+        for (name, problem), own, side in zip(found.values(), ties, sides, strict=True):
+            shown = side != "train" or self.config.answered is None or answered < self.config.answered
+            answered += side == "train"
+            yield Document(name, own, problem if shown else dataclasses.replace(problem, answer=None), side)
 
     def rows(self, document: Document) -> Iterator[dict[str, Any] | Finding]:
         """The one row of a problem."""

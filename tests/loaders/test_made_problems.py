@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from hf_mbdc.errors import RecipeError
 from hf_mbdc.loaders import load_dataset
-from hf_mbdc.loaders.made_problems import FAMILIES, is_right, make_problem
+from hf_mbdc.loaders.made_problems import FAMILIES, make_problem
+from hf_mbdc.verifiers.made_problems import is_right
 
 
 @given(st.integers(0, 10**6))
@@ -64,3 +65,12 @@ def test_wrong_options_are_told() -> None:
         load_dataset("made_problems", data_dir="somewhere")
     with pytest.raises(RecipeError, match="problems is 0"):
         load_dataset("made_problems", problems=0)
+
+
+def test_only_the_first_train_problems_come_with_their_answer() -> None:
+    all_told = load_dataset("made_problems", problems=120)
+    ds = load_dataset("made_problems", problems=120, answered=10)
+    told = [answer is not None for answer in ds["train"]["answer"]]
+    assert told == [True] * 10 + [False] * (len(told) - 10)
+    assert ds["train"]["prompt"][:] == all_told["train"]["prompt"][:]
+    assert ds["test"].to_list() == all_told["test"].to_list()

@@ -13,7 +13,7 @@ from hf_mbdc.errors import RecipeError
 from hf_mbdc.generation.completions import Sampling
 from hf_mbdc.synthesis.methods.dialogue import Ask, Dialogue
 from hf_mbdc.synthesis.methods.scored_rows import Scored
-from hf_mbdc.synthesis.verifiers import Verifier
+from hf_mbdc.verifiers import Verifier
 
 NAME = "best_of_n"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from hf_mbdc.generation.completions import Sampling
 from hf_mbdc.synthesis.methods.dialogue import Ask, Dialogue
 from hf_mbdc.synthesis.methods.prompts import render_prompt
-from hf_mbdc.synthesis.verifiers import Verifier
+from hf_mbdc.verifiers import Verifier
 
 NAME = "rephrase"
 

@@ -15,7 +15,7 @@ from hf_mbdc.synthesis.methods.scored_rows import Scored, scored_rows
 from hf_mbdc.synthesis.methods.self_rewarding import SelfRewardingOptions, read_points, self_rewarding
 from hf_mbdc.synthesis.methods.ultrafeedback import ASPECTS, read_ratings, shown_order, ultrafeedback
 from hf_mbdc.synthesis.preferences.pairs import PairOptions, build_pairs
-from hf_mbdc.synthesis.verifiers import ExactAnswer
+from hf_mbdc.verifiers import ExactAnswer
 
 
 def points_of(ask: Ask) -> str | None:

@@ -29,7 +29,7 @@ def score_completions(rows: Dataset, verifier: Verifier, *, reference: str = "an
 
     Example:
         >>> from datasets import Dataset
-        >>> from hf_mbdc.synthesis.verifiers import ExactAnswer
+        >>> from hf_mbdc.verifiers import ExactAnswer
         >>> rows = Dataset.from_dict({"id": ["a"], "completions": [["A: 4", "A: 5", "?"]], "answer": ["#### 4"]})
         >>> score_completions(rows, ExactAnswer())["scores"][:]
         [[1.0, 0.0, None]]

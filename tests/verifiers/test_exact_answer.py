@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_mbdc.errors import RecipeError
-from hf_mbdc.synthesis.verifiers.exact_answer import ExactAnswer, final_answer, parse_number
+from hf_mbdc.verifiers.exact_answer import ExactAnswer, final_answer, parse_number
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ A verifier is called with a completion and a reference and gives 1 (right), 0 (w
 is neither). `score_completions` puts its scores beside the completions of a dataset, for `build_pairs`.
 """
 
-from hf_mbdc.synthesis.verifiers.exact_answer import ExactAnswer
-from hf_mbdc.synthesis.verifiers.rules import MetricAtLeast, Pattern
-from hf_mbdc.synthesis.verifiers.scores import Verifier, score_completions
+from hf_mbdc.verifiers.exact_answer import ExactAnswer
+from hf_mbdc.verifiers.rules import MetricAtLeast, Pattern
+from hf_mbdc.verifiers.scores import Verifier, score_completions
 
 __all__ = ["ExactAnswer", "MetricAtLeast", "Pattern", "Verifier", "score_completions"]

@@ -10,7 +10,7 @@ from datasets import Dataset
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.metrics import exact_match_scores
 from hf_mbdc.synthesis.preferences.pairs import build_pairs
-from hf_mbdc.synthesis.verifiers import ExactAnswer, MetricAtLeast, Pattern, score_completions
+from hf_mbdc.verifiers import ExactAnswer, MetricAtLeast, Pattern, score_completions
 
 
 def test_scores_of_a_verifier_make_pairs_and_what_it_cannot_read_makes_none() -> None:
