@@ -26,7 +26,7 @@ ALLOWED = {
     "approaches": BASE | {"transforms", "metrics", "verifiers"},
     "targets": BASE | {"transforms", "metrics", "approaches"},
     "training": BASE
-    | {"transforms", "metrics", "approaches", "targets", "revisions"},  # content hashes, as keys of its cache
+    | {"transforms", "metrics", "approaches", "targets", "generation", "revisions"},  # content hashes: keys of its cache
     "loaders": BASE | {"transforms", "verifiers"},  # a made problem and what solves it
     "writers": BASE | {"transforms", "approaches"},  # the names of the columns that an approach adds
     "generation": BASE | {"transforms"},  # draws by row key

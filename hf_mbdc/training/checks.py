@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from hf_mbdc.errors import RecipeError, TrainingError
 from hf_mbdc.targets import LAYOUT_SPAN
+from hf_mbdc.targets.language import SMALL_LM
 from hf_mbdc.targets.recognition import CTC_RECOGNISER
 
 EXAMPLE, RECOGNISER_EXAMPLE = "google-bert/bert-base-uncased", "microsoft/trocr-small-printed"
+LANGUAGE_MODEL_EXAMPLE = "Qwen/Qwen3-0.6B"
 # The Hub's first models have no owner; every other name without one is a slip.
 FIRST = ("albert-", "bert-", "camembert-", "distilbert-", "distilroberta-", "roberta-", "xlm-roberta-", "xlnet-")
 
@@ -66,19 +70,7 @@ def check_model(name: object) -> None:
         Traceback (most recent call last):
         hf_mbdc.errors.TrainingError: There is no target model 'layoutspan'. Did you mean 'layout_span'?
     """
-    if name == LAYOUT_SPAN:
-        return
-    text = name if isinstance(name, str) else ""
-    if text.strip() and Path(text).is_dir():
-        _check_folder(Path(text))
-    elif text.startswith(("/", "./", "../", "~")) or text.count("/") > 1 or "\\" in text or Path(text).is_file():
-        mend = "Name a folder that save_pretrained wrote, or layout_span."
-        raise TrainingError("There is no such folder with a model", model=text, mend=mend)
-    elif not _may_be_on_hub(text):
-        close = difflib.get_close_matches(text.casefold(), [LAYOUT_SPAN], n=1, cutoff=0.75)
-        mend = "Name layout_span, a folder that save_pretrained wrote, or a model of the Hub with its owner "
-        mend = f"Did you mean {LAYOUT_SPAN!r}?" if close else f"{mend}({EXAMPLE})."
-        raise TrainingError(f"There is no target model {name!r}", mend=mend)
+    _check_name(name, LAYOUT_SPAN, EXAMPLE, _check_extractive)
 
 
 def check_recogniser(name: object) -> None:
@@ -96,22 +88,73 @@ def check_recogniser(name: object) -> None:
         Traceback (most recent call last):
         hf_mbdc.errors.TrainingError: There is no target model 'ctc-recogniser'. Did you mean 'ctc_recogniser'?
     """
-    if name == CTC_RECOGNISER:
+    _check_name(name, CTC_RECOGNISER, RECOGNISER_EXAMPLE, _check_reader)
+
+
+def check_language_model(name: object) -> None:
+    """Refuses what cannot be a target of text generation, without asking the Hub, and tells when TRL is missing.
+
+    Args:
+        name: `small_lm`, a folder with the `config.json` of a causal language model, or an id of the Hub.
+
+    Raises:
+        TrainingError: it is none of them, or TRL is not installed.
+
+    Example:
+        >>> check_language_model("small-lm")
+        Traceback (most recent call last):
+        hf_mbdc.errors.TrainingError: There is no target model 'small-lm'. Did you mean 'small_lm'?
+    """
+    if importlib.util.find_spec("trl") is None:
+        raise TrainingError("Language models are trained by TRL", mend='Install it: pip install "hf-mbdc[trl]".')
+    _check_name(name, SMALL_LM, LANGUAGE_MODEL_EXAMPLE, _check_causal)
+
+
+def _check_name(name: object, new: str, example: str, check_kind: Callable[[object, str], None]) -> None:
+    """Refuses what is neither the new model's name, nor a folder with a fitting model, nor an id of the Hub."""
+    if name == new:
         return
     text = name if isinstance(name, str) else ""
-    mend = f"Name {CTC_RECOGNISER}, a folder that save_pretrained wrote, or a model of the Hub with its owner "
+    folder = f"Name a folder that save_pretrained wrote, or {new}."
     if text.strip() and Path(text).is_dir():
-        kind = _kind_of(Path(text), f"{mend}({RECOGNISER_EXAMPLE}).")
-        if kind not in (CTC_RECOGNISER, "vision-encoder-decoder"):
-            raise TrainingError(
-                f"A model of type {kind!r} reads no word images, and cannot be a target",
-                model=text,
-                mend=f"Name a VisionEncoderDecoderModel such as {RECOGNISER_EXAMPLE}, or {CTC_RECOGNISER}.",
-            )
-    elif text.count("/") != 1 or text.startswith(("/", ".", "~")) or not _may_be_on_hub(text) or Path(text).is_file():
-        close = difflib.get_close_matches(text.casefold(), [CTC_RECOGNISER], n=1, cutoff=0.75)
-        mend = f"Did you mean {CTC_RECOGNISER!r}?" if close else f"{mend}({RECOGNISER_EXAMPLE})."
-        raise TrainingError(f"There is no target model {name!r}", mend=mend)
+        check_kind(_kind_of(Path(text), folder), text)
+    elif text.startswith(("/", "./", "../", "~")) or text.count("/") > 1 or "\\" in text or Path(text).is_file():
+        raise TrainingError("There is no such folder with a model", model=text, mend=folder)
+    elif not _may_be_on_hub(text):
+        close = difflib.get_close_matches(text.casefold(), [new], n=1, cutoff=0.75)
+        mend = f"Name {new}, a folder that save_pretrained wrote, or a model of the Hub with its owner ({example})."
+        raise TrainingError(f"There is no target model {name!r}", mend=f"Did you mean {new!r}?" if close else mend)
+
+
+def _check_extractive(kind: object, folder: str) -> None:
+    if kind == LAYOUT_SPAN:
+        return
+    from transformers.models.auto.modeling_auto import MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES as EXTRACTIVE
+
+    from hf_mbdc.targets.checkpoint import HEAD_OF, NEEDS_IMAGES
+
+    if kind in NEEDS_IMAGES or kind not in {*EXTRACTIVE, *HEAD_OF}:
+        reason = "needs page images" if kind in NEEDS_IMAGES else "has no question-answering head"
+        raise TrainingError(
+            f"A model of type {kind!r} {reason}, and cannot be a target",
+            model=folder,
+            mend="Name a LayoutLM (v1, v3) or LiLT checkpoint, a text-only one such as BERT, or layout_span.",
+        )
+
+
+def _check_reader(kind: object, folder: str) -> None:
+    if kind not in (CTC_RECOGNISER, "vision-encoder-decoder"):
+        mend = f"Name a VisionEncoderDecoderModel such as {RECOGNISER_EXAMPLE}, or {CTC_RECOGNISER}."
+        what = f"A model of type {kind!r} reads no word images, and cannot be a target"
+        raise TrainingError(what, model=folder, mend=mend)
+
+
+def _check_causal(kind: object, folder: str) -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
+
+    if kind not in CAUSAL:
+        mend = f"Name a causal language model such as {LANGUAGE_MODEL_EXAMPLE}, or {SMALL_LM}."
+        raise TrainingError(f"A model of type {kind!r} writes no text, and cannot be a target", model=folder, mend=mend)
 
 
 def _may_be_on_hub(name: str) -> bool:
@@ -135,20 +178,3 @@ def _kind_of(folder: Path, mend: str) -> object:
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = "The config.json of the model cannot be read, or names no model_type"
         raise TrainingError(what, model=str(folder), mend=mend) from error
-
-
-def _check_folder(folder: Path) -> None:
-    kind = _kind_of(folder, "Name a folder that save_pretrained wrote, or layout_span.")
-    if kind == LAYOUT_SPAN:
-        return
-    from transformers.models.auto.modeling_auto import MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES as EXTRACTIVE
-
-    from hf_mbdc.targets.checkpoint import HEAD_OF, NEEDS_IMAGES
-
-    if kind in NEEDS_IMAGES or kind not in {*EXTRACTIVE, *HEAD_OF}:
-        reason = "needs page images" if kind in NEEDS_IMAGES else "has no question-answering head"
-        raise TrainingError(
-            f"A model of type {kind!r} {reason}, and cannot be a target",
-            model=str(folder),
-            mend="Name a LayoutLM (v1, v3) or LiLT checkpoint, a text-only one such as BERT, or layout_span.",
-        )

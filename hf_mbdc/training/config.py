@@ -12,6 +12,7 @@ from hf_mbdc.errors import TrainingError
 OBJECTIVES = ("chosen", "marginal", "hard_em")
 FORMS = ("NFC", "NFD", "NFKC", "NFKD", "none")
 UNITS = ("code_point", "grapheme")
+PREFERENCES = ("dpo", "kto", "none")
 
 AnySettings = TypeVar("AnySettings", bound="Settings")
 
@@ -142,3 +143,39 @@ class RecognitionConfig(Settings):
         self.check_least(1, "height", "max_width", "beam_width")
         if self.height % 4:
             raise TrainingError(f"height is {self.height}", mend="It must be a multiple of 4.")
+
+
+@dataclass(frozen=True)
+class LanguageModelConfig(Settings):
+    """What is trained for text generation, and how: completions first, then preferences where rows have some.
+
+    Example:
+        >>> LanguageModelConfig(seed=3).as_flags()[:4]
+        ['--model', 'small_lm', '--epochs', '3']
+    """
+
+    task: ClassVar[str] = "text_generation"
+
+    model: str = _flag("small_lm", "small_lm (trained from nothing), or a folder or Hub id of a causal language model")
+    epochs: int = _flag(3, "passes over the rows")
+    batch_size: int = _flag(32, "completions per step and process; half as many pairs of them")
+    learning_rate: float = _flag(3e-3, "peak of the schedule: linear warm-up, then linear to 0")
+    max_length: int = _flag(1024, "tokens of prompt and completion; what is longer is cut off at its end")
+    max_new_tokens: int = _flag(256, "tokens that a prediction may have")
+    words: str = _flag("", "vocabulary of a new model, words divided by blanks")
+    width: int = _flag(96, "of the hidden states of a new model")
+    layers: int = _flag(4, "of a new model")
+    lora_rank: int = _flag(0, "of low-rank adapters, which are merged at the end; 0: all weights are trained")
+    preference: str = _flag("dpo", f"what pairs teach by, in the last steps: one of {', '.join(PREFERENCES)}")
+    preference_share: float = _flag(0.25, "share of the steps that learn from pairs, where there are some")
+    preference_learning_rate: float = _flag(3e-4, "peak of the schedule of those steps")
+    beta: float = _flag(0.1, "of DPO and KTO: how close the model stays to what it was before them")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_choice("preference", PREFERENCES)
+        self.check_least(1, "max_length", "max_new_tokens", "width", "layers")
+        self.check_least(0, "lora_rank", "preference_learning_rate", "beta")
+        self.check_share("preference_share")
+        if self.width % 8:
+            raise TrainingError(f"width is {self.width}", mend="It must be a multiple of 8.")

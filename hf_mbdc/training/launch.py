@@ -177,7 +177,8 @@ def code_hash(task: str) -> str:
 
     files = (*TASKS[task].sources(PACKAGE), shipped("scripts", TASKS[task].script))
     sources = [code_only(path.read_text(encoding="utf-8")) for path in files]
-    return short_hash([sources, [version(name) for name in ("torch", "transformers", "accelerate")]])
+    packages = ("torch", "transformers", "accelerate", *TASKS[task].packages)
+    return short_hash([sources, [version(name) for name in packages]])
 
 
 def code_only(source: str) -> str:

@@ -51,7 +51,8 @@ def prepare(output: Path) -> None:
     """Makes the output folder; before the imports that read the environment."""
     output.mkdir(parents=True, exist_ok=True)
     if not sys.stderr.isatty():
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        for library in ("HUB", "DATASETS"):
+            os.environ.setdefault(f"HF_{library}_DISABLE_PROGRESS_BARS", "1")
 
 
 def train_and_predict(

@@ -38,6 +38,7 @@ class Task:
         check_model: `module:function`, which refuses what cannot be the target's model.
         predict: `module:function` (model folder, rows) → (table of predictions, tokens read): each row alone.
         code: files below the package, as globs, that decide a result, beside `COMMON_CODE` and the script.
+        packages: whose versions decide it, beside torch, transformers and accelerate.
     """
 
     script: str
@@ -50,6 +51,7 @@ class Task:
     check_model: str
     predict: str
     code: tuple[str, ...]
+    packages: tuple[str, ...] = ()
 
     def columns_read(self, split: Dataset, name: str, *, labels: bool) -> list[str]:
         """The columns of a split that training (with `labels`) or prediction reads.
@@ -94,6 +96,19 @@ TASKS = {
         check_model="hf_mbdc.training.checks:check_recogniser",
         predict="hf_mbdc.training.words:predict_images",
         code=("targets/recognition/*.py", "training/words.py"),
+    ),
+    "text_generation": Task(
+        script="train_language_model.py",
+        config="hf_mbdc.training.config:LanguageModelConfig",
+        new_model="small_lm",
+        reads=("id", "prompt"),
+        labels=("completion",),
+        may_read=("rejected",),
+        made_by=("hf_mbdc.load_dataset", "hf_mbdc.annotate(ds, TextGeneration())"),
+        check_model="hf_mbdc.training.checks:check_language_model",
+        predict="hf_mbdc.training.language:answer_prompts",
+        code=("targets/language.py", "training/language.py", "training/phases.py", "generation/*.py"),
+        packages=("trl",),
     ),
 }
 

@@ -158,4 +158,4 @@ def test_folders_without_a_model_that_answers(tmp_path: Path, config: str | None
 
 def test_examples_in_docstrings() -> None:
     outcome = doctest.testmod(checks)
-    assert (outcome.failed, outcome.attempted) == (0, 3)
+    assert (outcome.failed, outcome.attempted) == (0, 4)

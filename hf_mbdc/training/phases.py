@@ -1,0 +1,251 @@
+"""The phases in which a language model is trained by TRL: completions first, then preferences where there are pairs.
+
+Two traps of TRL are closed here. A trainer puts a `forward` of its own on the model, so that a copy of it goes on
+computing with the old weights; and `DPOTrainer` without a reference model reads one from wherever the model once came
+from. So between the phases the model is saved and read again: the reference is what the first phase made, and at the
+first step of the second the margin between chosen and rejected is 0, which is checked.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_mbdc.errors import TrainingError
+from hf_mbdc.targets.language import ask, load_language_model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers.trainer import Trainer
+
+    from hf_mbdc.training.clock import Clock
+    from hf_mbdc.training.config import LanguageModelConfig
+
+LOGGED_STEPS = 25
+GRADIENT_CHECKPOINTS_FROM = 300_000_000  # weights of a model whose activations are computed anew to save memory
+NO_MARGIN = 1e-3  # of two equal models: what rounding leaves
+LOSSES = ["sigmoid", "sft"]  # the second keeps the chosen answers likely, which plain DPO displaces (Pal et al. 2024)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What one trainer did.
+
+    Args:
+        steps: of the optimizer.
+        tokens: that the model read, without padding.
+        losses: the mean of every 25 steps.
+        told: what else the last steps said, such as `margin` (of rewards, chosen − rejected).
+    """
+
+    steps: int
+    tokens: int
+    losses: list[float]
+    told: dict[str, float] = field(default_factory=dict)
+
+
+def plan_steps(config: LanguageModelConfig, total: int, pairs: int) -> tuple[int, int]:
+    """The steps of both phases, which add up to the budget whether there are pairs or not.
+
+    Example:
+        >>> from hf_mbdc.training.config import LanguageModelConfig
+        >>> config = LanguageModelConfig(preference_share=0.2)
+        >>> plan_steps(config, 100, pairs=7), plan_steps(config, 100, pairs=0)
+        ((80, 20), (100, 0))
+    """
+    if not pairs or config.preference == "none":
+        return total, 0
+    second = round(config.preference_share * total)
+    return total - second, second
+
+
+def train_phases(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Mapping[str, Any]],
+    config: LanguageModelConfig,
+    steps: tuple[int, int],
+    output: Path,
+    clock: Clock,
+    *,
+    resume: bool,
+) -> list[Phase]:
+    """Trains a model and writes it, with its tokenizer, to `output`; a killed call goes on from its last checkpoint.
+
+    Args:
+        rows: with `prompt`, `completion` (rows without one are not used) and perhaps `rejected`.
+        steps: of both phases, see `plan_steps`.
+        output: `first/` and `second/` below it hold the checkpoints of the phases while they run.
+    """
+    answered = [row for row in rows if row["completion"] is not None]
+    pairs = [row for row in answered if row.get("rejected") is not None]
+    first, phases = output / "first", []
+    if steps[0]:
+        examples = [as_example(row, tokenizer) for row in answered]
+        trainer = _sft_trainer(model, tokenizer, examples, config, steps[0], first)
+        phases.append(_run(trainer, clock, steps, 0, resume))
+    else:
+        trainer = None
+    if steps[1]:
+        # Saved and read again: see the head of this file.
+        start = output / "reference"
+        _save(trainer.model if trainer else model, tokenizer, start)
+        model, _ = load_language_model(str(start))
+        examples = [as_pair(row, tokenizer) for row in pairs]
+        trainer = _preference_trainer(model, tokenizer, examples, config, steps[1], output / "second")
+        phases.append(_run(trainer, clock, steps, 1, resume))
+    _save(trainer.model if trainer else model, tokenizer, output)
+    for done in ("first", "second", "reference"):
+        shutil.rmtree(output / done, ignore_errors=True)
+    return phases
+
+
+def as_example(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """A row as TRL's prompt-completion."""
+    return {**_prompt(row, tokenizer), "completion": _answer(row["completion"], tokenizer)}
+
+
+def as_pair(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """A row as TRL's preference."""
+    chosen, rejected = (_answer(row[name], tokenizer) for name in ("completion", "rejected"))
+    return {**_prompt(row, tokenizer), "chosen": chosen, "rejected": rejected}
+
+
+def _prompt(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    asked = ask(row["prompt"], tokenizer)
+    return {"prompt": asked.get("messages", asked.get("prompt"))}
+
+
+def _answer(text: str, tokenizer: PreTrainedTokenizerBase) -> Any:
+    return [{"role": "assistant", "content": text}] if tokenizer.chat_template else text
+
+
+def _arguments(config: LanguageModelConfig, steps: int, rate: float, folder: Path, model: Any) -> dict[str, Any]:
+    """What both trainers are told: the schedule and seeds of every training here, and nothing that a Hub would see."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    return {
+        "output_dir": str(folder),
+        "max_steps": steps,
+        "learning_rate": rate,
+        "lr_scheduler_type": "linear",
+        "warmup_steps": max(1, round(config.warmup * steps)),
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "max_length": config.max_length,
+        "bf16": gpu and torch.cuda.is_bf16_supported(),
+        "use_cpu": not gpu,
+        "gradient_checkpointing": model.num_parameters() >= GRADIENT_CHECKPOINTS_FROM,
+        "logging_steps": LOGGED_STEPS,
+        "logging_first_step": True,
+        "save_strategy": "no",  # `_Watch` says when: by the clock
+        "save_total_limit": 1,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "include_num_input_tokens_seen": "non_padding",
+        "dataloader_pin_memory": gpu,
+    }
+
+
+def _lora(config: LanguageModelConfig) -> Any:
+    if not config.lora_rank:
+        return None
+    try:
+        from peft import LoraConfig
+    except ImportError as error:
+        mend = 'Install it: pip install "hf-mbdc[trl]", or leave lora_rank out.'
+        raise TrainingError("Low-rank adapters need PEFT", mend=mend) from error
+    return LoraConfig(
+        r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+
+
+def _sft_trainer(
+    model: Any, tokenizer: Any, examples: list[dict[str, Any]], config: LanguageModelConfig, steps: int, folder: Path
+) -> Trainer:
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    arguments = _arguments(config, steps, config.learning_rate, folder, model)
+    made: Trainer = SFTTrainer(
+        model=model,
+        args=SFTConfig(per_device_train_batch_size=config.batch_size, **arguments),
+        train_dataset=Dataset.from_list(examples),
+        processing_class=tokenizer,
+        peft_config=_lora(config),
+    )
+    return made
+
+
+def _preference_trainer(
+    model: Any, tokenizer: Any, pairs: list[dict[str, Any]], config: LanguageModelConfig, steps: int, folder: Path
+) -> Trainer:
+    """DPO on pairs, or KTO on their halves; a step reads as many completions as one of the first phase."""
+    from datasets import Dataset
+    from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
+
+    arguments = _arguments(config, steps, config.preference_learning_rate, folder, model)
+    arguments |= {"beta": config.beta, "precompute_ref_log_probs": True}
+    kinds: tuple[Any, Any] = (DPOTrainer, DPOConfig)
+    if config.preference == "kto":
+        kinds = (KTOTrainer, KTOConfig)
+        pairs = [half for pair in pairs for half in _halves(pair)]
+        arguments["per_device_train_batch_size"] = config.batch_size
+    else:
+        arguments |= {"loss_type": LOSSES, "per_device_train_batch_size": max(1, config.batch_size // 2)}
+    trainer, settings = kinds
+    made: Trainer = trainer(
+        model=model,
+        args=settings(**arguments),
+        train_dataset=Dataset.from_list(pairs),
+        processing_class=tokenizer,
+        peft_config=_lora(config),
+    )
+    return made
+
+
+def _halves(pair: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A pair as two rows of KTO."""
+    sides = (("chosen", True), ("rejected", False))
+    return [{"prompt": pair["prompt"], "completion": pair[side], "label": label} for side, label in sides]
+
+
+def _run(trainer: Trainer, clock: Clock, steps: tuple[int, int], number: int, resume: bool) -> Phase:
+    """Runs a trainer from its last whole checkpoint, if there is one."""
+    from hf_mbdc.training.watching import Watch
+
+    folder = Path(trainer.args.output_dir)
+    before = sum(steps[:number])
+    trainer.add_callback(Watch(folder.parent, clock, before, sum(steps), trainer.accelerator, NO_MARGIN))
+    trainer.train(resume_from_checkpoint=_last_checkpoint(folder) if resume else None)
+    history = trainer.state.log_history
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    if any(loss != loss for loss in losses):
+        raise TrainingError("The loss is not a number", mend="Lower --learning-rate.")
+    last = next((entry for entry in reversed(history) if "rewards/margins" in entry), {})
+    told = {
+        name: float(last[key])
+        for name, key in {"margin": "rewards/margins", "chosen_logp": "logps/chosen"}.items()
+        if key in last
+    }
+    return Phase(trainer.state.global_step, int(trainer.state.num_input_tokens_seen), losses, told)
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that is whole: its state is written last."""
+    whole = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
+    newest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    return None if newest is None else str(newest)
+
+
+def _save(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Writes a model, with adapters merged into its weights."""
+    merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    merged.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
