@@ -131,18 +131,9 @@ def bucket_scores(
     return found
 
 
-def misses(bench: Workbench, version: str, dataset: DatasetDict, split: str) -> dict[str, int]:
-    """How often the target, trained on a version's rows, missed each character of a split, all seeds together.
-
-    The trainings are those of the version's own measurement, where they are still there.
-
-    Args:
-        version: of the rows.
-        split: one that decides nothing.
-    """
-    from hf_mbdc.training.scoring import ScoringJob, score
-
-    plan, rows = bench.recipe.evaluation, dataset[split]
+def trained(bench: Workbench, version: str, dataset: DatasetDict) -> Measurement:
+    """The target as it was trained on a version's rows: its own measurement, where that is still there."""
+    plan = bench.recipe.evaluation
     (found,) = measure(
         [dataset["train"]],
         dataset[plan.split],
@@ -153,7 +144,20 @@ def misses(bench: Workbench, version: str, dataset: DatasetDict, split: str) -> 
         revisions=[f"{bench.recipe.repo_id}@{version}"],
         max_parallel=bench.max_parallel,
     )
-    jobs = [ScoringJob(one.model_path, rows, bench.training.task) for one in found.trainings]
+    return found
+
+
+def misses(bench: Workbench, version: str, dataset: DatasetDict, split: str) -> dict[str, int]:
+    """How often the target, trained on a version's rows, missed each character of a split, all seeds together.
+
+    Args:
+        version: of the rows.
+        split: one that decides nothing.
+    """
+    from hf_mbdc.training.scoring import ScoringJob, score
+
+    rows, trainings = dataset[split], trained(bench, version, dataset).trainings
+    jobs = [ScoringJob(one.model_path, rows, bench.training.task) for one in trainings]
     counts: Counter[str] = Counter()
     references = rows[bench.approach.reference][:]
     for scored in score(jobs, work_dir=bench.work_dir, max_parallel=bench.max_parallel):

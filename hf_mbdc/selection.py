@@ -7,7 +7,7 @@ as many as the gate gives. The split that chooses decides nothing else, and the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hf_mbdc.guidance.halving import Halving
     from hf_mbdc.recipe import HalvingRecipe, IterationRecipe
     from hf_mbdc.synthesis.reuse import Earlier
+    from hf_mbdc.training.launch import TrainingResult
     from hf_mbdc.workbench import Workbench
 
 
@@ -66,7 +67,9 @@ def propose(bench: Workbench, item: IterationRecipe, parent: Iteration, dataset:
     made = {}
     for one in item.alternatives:
         bench.say(f"Alternative {one.name}:")
-        made[one.name] = _as_candidate(synthesize(bench, one.steps, dataset, earlier_rows(bench, one.steps, parent)))
+        earlier = earlier_rows(bench, one.steps, parent)
+        target = _target(bench, parent.version, dataset)
+        made[one.name] = _as_candidate(synthesize(bench, one.steps, dataset, earlier, target=target))
     changed = {name: found for name, found in made.items() if found.changes_rows}
     assert bench.recipe.halving is not None  # checked by read_recipe
     if len(changed) > 1:
@@ -100,7 +103,8 @@ def make(
 
     mix = item.mix
     ask = None if mix is None else lambda: misses(bench, version, dataset, mix.split)
-    found = _as_candidate(synthesize(bench, item.steps, dataset, earlier, ask))
+    target = _target(bench, version, dataset)
+    found = _as_candidate(synthesize(bench, item.steps, dataset, earlier, ask, target))
     if mix is None or not found.changes_rows:
         return found
     mixed = mix_with_parent(bench, mix, found.dataset["train"], dataset)
@@ -108,6 +112,13 @@ def make(
     return dataclasses.replace(
         found, dataset=splits, mixing=mixed.record, ratio=mixed.ratio, search_cost=found.search_cost + mixed.cost
     )
+
+
+def _target(bench: Workbench, version: str, dataset: DatasetDict) -> Callable[[], TrainingResult]:
+    """What gives the target that was trained on a version's rows with the first seed."""
+    from hf_mbdc.measurement import trained
+
+    return lambda: trained(bench, version, dataset).trainings[0]
 
 
 def _as_candidate(made: Made) -> Candidate:

@@ -1,8 +1,8 @@
 """Trains a language model on prompts with completions, and on preferences where rows have a worse one, with TRL.
 
     python scripts/train_language_model.py --dataset DATA --output-dir OUT --predict-splits test --model Qwen/Qwen3-0.6B
-    torchrun --nproc_per_node 2 scripts/train_language_model.py --dataset DATA --output-dir OUT --model Qwen/Qwen3-0.6B \\
-        --lora-rank 16 --learning-rate 1e-4
+    torchrun --nproc_per_node 2 scripts/train_language_model.py --dataset DATA --output-dir OUT \\
+        --model Qwen/Qwen3-0.6B --lora-rank 16 --learning-rate 1e-4
 
 DATA is a folder written by `save_to_disk` or anything that `load_dataset` reads, with `id`, `prompt`, `completion` and
 perhaps `rejected`. The first steps are `SFTTrainer`'s, on all completions; where there are pairs, the last ones
@@ -49,9 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Training
     output = flags.output_dir
-    metrics = train_language_model(
-        model, tokenizer, rows, config, output, clock, accelerator, resume=flags.resume
-    )
+    metrics = train_language_model(model, tokenizer, rows, config, output, clock, accelerator, resume=flags.resume)
     metrics["max_new_tokens"] = config.max_new_tokens
 
     # 4. Predictions of the model as it was written, card and metrics

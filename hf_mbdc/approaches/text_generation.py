@@ -130,6 +130,16 @@ class TextGeneration:
         ]
         return [None if math.isnan(score) else score == 1 for score in scores]
 
+    def said(self, completion: str) -> str:
+        """What a completion says in the end, so that two can be compared: its final answer, or all its words."""
+        from hf_mbdc.verifiers.exact_answer import ExactAnswer, final_answer, parse_number
+
+        found = final_answer(completion, ExactAnswer().markers) if self.verifier == "exact_answer" else None
+        if found is None:
+            return " ".join(completion.split())
+        number = parse_number(found)
+        return str(number) if number is not None else " ".join(found.casefold().split())
+
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> dict[str, np.ndarray]:
         """The scores (rows,) of what a model wrote: `solved`, and `unread` of which less is better.
 

@@ -16,6 +16,8 @@ from hf_mbdc.synthesis.reuse import Earlier
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from hf_mbdc.training.launch import TrainingResult
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -42,6 +44,8 @@ class StepContext:
         earlier: rows that the same step read in an earlier iteration, whose models it may use again.
         misses: how often the target, trained on these rows, missed each character of the split that searches; a call
             may train. None where no split searches.
+        target: the target as it was trained on these rows with the first seed; a call may train. None where no target
+            is trained on them yet.
         max_parallel: processes side by side; None: one a core.
         on_progress: called with the share of the step that is done, 0 to 1.
     """
@@ -53,6 +57,7 @@ class StepContext:
     others: Mapping[str, Dataset] = field(default_factory=dict)
     earlier: Earlier | None = None
     misses: Callable[[], Mapping[str, int]] | None = None
+    target: Callable[[], TrainingResult] | None = None
     max_parallel: int | None = None
     on_progress: Callable[[float], None] | None = None
 

@@ -228,7 +228,7 @@ def _run(trainer: Trainer, clock: Clock, steps: tuple[int, int], number: int, re
     losses = [entry["loss"] for entry in history if "loss" in entry]
     if any(loss != loss for loss in losses):
         raise TrainingError("The loss is not a number", mend="Lower --learning-rate.")
-    last = next((entry for entry in reversed(history) if "rewards/margins" in entry), {})
+    last: dict[str, float] = next((entry for entry in reversed(history) if "rewards/margins" in entry), {})
     told = {
         name: float(last[key])
         for name, key in {"margin": "rewards/margins", "chosen_logp": "logps/chosen"}.items()

@@ -107,7 +107,14 @@ TASKS = {
         made_by=("hf_mbdc.load_dataset", "hf_mbdc.annotate(ds, TextGeneration())"),
         check_model="hf_mbdc.training.checks:check_language_model",
         predict="hf_mbdc.training.language:answer_prompts",
-        code=("targets/language.py", "training/language.py", "training/phases.py", "generation/*.py"),
+        code=(
+            "targets/language.py",
+            "training/language.py",
+            "training/phases.py",
+            "training/watching.py",
+            "generation/local.py",
+            "generation/picking.py",
+        ),
         packages=("trl",),
     ),
 }

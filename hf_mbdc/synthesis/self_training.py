@@ -1,0 +1,308 @@
+"""The target answers prompts that nobody has answered, and learns the answers that a judge takes for good.
+
+With the verifier as judge this is rejection sampling fine-tuning (Yuan et al. 2023, https://arxiv.org/abs/2308.01825;
+Zelikman et al. 2022, STaR): only what is right is learned. The other judges need no verifier, and are only as good as
+they are: a majority of the model's own samples (Huang et al. 2022, https://arxiv.org/abs/2210.11610) or their
+likelihood. `length` takes the longest answer. It is there to test a gate with: nobody should want what it makes.
+
+Deviation: the papers train on several right answers a prompt; here a row has one completion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from hf_mbdc.errors import DataError, RecipeError
+from hf_mbdc.records import StepRecord
+from hf_mbdc.synthesis.step import Step, StepContext, StepResult
+from hf_mbdc.transforms.rows import add_provenance_columns, replace_rows
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from hf_mbdc.approaches.text_generation import TextGeneration
+    from hf_mbdc.generation import Generated
+
+NAME = "self_training"
+STORE = "completions.sqlite"
+ANSWERED = "the target answered the prompt itself"
+Judge = Literal["verifier", "majority", "likelihood", "length"]
+
+
+@dataclass(frozen=True)
+class SelfTrainingOptions:
+    """How prompts are answered and which answers are learned.
+
+    Args:
+        prompts: of those without a completion, so many at most; drawn by their ids.
+        candidates: answers drawn for each.
+        temperature, top_p, max_tokens: of the answers, see `hf_mbdc.generation.Sampling`.
+        judge: what scores them: `verifier` (1 for a right answer, 0 for a wrong one), `majority` (share of the prompt's
+            answers that agree with it), `likelihood` (mean log-probability of its tokens), `length` (its words).
+        at_least: score from which an answer may be learned; default 1 with the verifier, and with the others that of
+            the best answer, whatever it is.
+        learn: `answers`, or `pairs`: the worst answer beside the best one, for preferences.
+        seed: of the draws.
+
+    Raises:
+        RecipeError: an option is out of its range.
+    """
+
+    prompts: int = 1000
+    candidates: int = 8
+    temperature: float = 0.9
+    top_p: float = 1.0
+    max_tokens: int = 256
+    judge: Judge = "verifier"
+    at_least: float | None = None
+    learn: Literal["answers", "pairs"] = "answers"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("prompts", 1), ("candidates", 1 if self.learn == "answers" else 2)):
+            if getattr(self, name) < least:
+                raise RecipeError(f"It must be at least {least}", key=name, value=getattr(self, name))
+        for name, known in (("judge", get_args(Judge)), ("learn", ("answers", "pairs"))):
+            if getattr(self, name) not in known:
+                mend = f"Take one of {', '.join(known)}."
+                raise RecipeError(f"{name} is {getattr(self, name)!r}", key=name, mend=mend)
+
+    @property
+    def bar(self) -> float:
+        """Score from which an answer may be learned."""
+        if self.at_least is not None:
+            return self.at_least
+        return 1.0 if self.judge == "verifier" else -math.inf
+
+
+def run(rows: Dataset, options: SelfTrainingOptions, context: StepContext) -> StepResult:
+    """The step as a recipe calls it: answers some prompts that have no completion.
+
+    Raises:
+        DataError: no prompt is without a completion.
+    """
+    if context.target is None:
+        raise RecipeError("The step needs a target that was trained", key="steps.name", step=NAME)
+    waiting = _waiting(rows, options)
+    target = context.target()
+    asked = rows.select_columns(["id", "prompt", context.approach.reference]).select(waiting)[:]
+    made = _answers(asked, options, target.model_path, context)
+    scored = score_answers(asked, made, options, context.approach)
+    return _learn(rows, waiting, scored, options, context.approach, target.model_id, made)
+
+
+STEP = Step(SelfTrainingOptions, run, approaches=("text_generation",))
+
+
+def _waiting(rows: Dataset, options: SelfTrainingOptions) -> np.ndarray:
+    """The positions of the prompts to answer, in the order of the rows."""
+    from hf_mbdc.transforms.draws import row_keys, uniform
+
+    ids = rows["id"][:]
+    open_rows = np.flatnonzero([completion is None for completion in rows["completion"][:]])
+    if not len(open_rows):
+        mend = "Give prompts whose answer is null; made_problems has some with the option answered."
+        raise DataError("Every prompt has its completion: there is nothing to answer", split="train", mend=mend)
+    draws = uniform(row_keys([ids[place] for place in open_rows], options.seed), 0)
+    return np.sort(open_rows[np.argsort(draws, kind="stable")[: options.prompts]])
+
+
+def _answers(
+    asked: Mapping[str, Sequence[Any]], options: SelfTrainingOptions, folder: Any, context: StepContext
+) -> Generated:
+    """All candidates of all prompts; those that were drawn before are in the store of the work dir."""
+    from hf_mbdc.generation import LocalGenerator, Request, Sampling, generate_with_rejected, samples
+    from hf_mbdc.synthesis.threads import one_thread
+    from hf_mbdc.targets.language import ask, load_language_model
+
+    model, tokenizer = load_language_model(str(folder))
+    drawn = Sampling(
+        options.temperature, options.top_p, max_tokens=options.max_tokens, logprobs=options.judge == "likelihood"
+    )
+    pairs = zip(asked["id"], asked["prompt"], strict=True)
+    requests = samples([Request(key, **ask(prompt, tokenizer)) for key, prompt in pairs], options.candidates)
+    with one_thread() as device:
+        generator = LocalGenerator(model.to(device), tokenizer, drawn, options.seed, name=NAME)
+        return generate_with_rejected(
+            requests, generator, store=context.work_dir / STORE, on_progress=context.on_progress
+        )
+
+
+def score_answers(
+    asked: Mapping[str, Sequence[Any]], made: Generated, options: SelfTrainingOptions, approach: TextGeneration
+) -> Dataset:
+    """The judge's scores of all answers, one row a prompt, as `build_pairs` reads them.
+
+    Args:
+        asked: `id`, `prompt` and the column of the verifier's reference.
+        made: their answers; one that was cut off has no score.
+    """
+    from datasets import Dataset, Features, List, Value
+
+    names = ["mbdc_parent_id", "completion", "finish_reason"]
+    logprobs = made.rows["logprobs"][:] if "logprobs" in made.rows.column_names else [None] * len(made.rows)
+    grouped: dict[str, list[tuple[str, str, Any]]] = {key: [] for key in asked["id"]}
+    for key, text, reason, numbers in zip(*(made.rows[name][:] for name in names), logprobs, strict=True):
+        grouped[key].append((text, reason, numbers))
+    references = dict(zip(asked["id"], asked[approach.reference], strict=True))
+    scores = [judge(found, options.judge, references[key], approach) for key, found in grouped.items()]
+    texts, numbers = List(Value("string")), List(Value("float64"))
+    features = Features(
+        {
+            "id": Value("string"),
+            "prompt": Value("string"),
+            "completions": texts,
+            "finish_reasons": texts,
+            "scores": numbers,
+        }
+    )
+    columns = {
+        "id": list(grouped),
+        "prompt": asked["prompt"],
+        "completions": [[text for text, _, _ in found] for found in grouped.values()],
+        "finish_reasons": [[reason for _, reason, _ in found] for found in grouped.values()],
+        "scores": scores,
+    }
+    return Dataset.from_dict(columns, features=features)
+
+
+def judge(
+    answers: Sequence[tuple[str, str, Sequence[float] | None]],
+    by: Judge,
+    reference: str | None,
+    approach: TextGeneration,
+) -> list[float | None]:
+    """Scores of the answers to one prompt, None for those that were cut off or cannot be read.
+
+    Args:
+        answers: (text, finish reason, log-probabilities of the tokens).
+        by: see `SelfTrainingOptions`; only `verifier` looks at `reference`.
+
+    Example:
+        >>> from hf_mbdc.approaches.text_generation import TextGeneration
+        >>> answers = [("A: 4", "stop", None), ("A: 5", "stop", None), ("A: 4.0", "stop", None), ("A:", "length", None)]
+        >>> judge(answers, "verifier", "#### 4", TextGeneration())
+        [1.0, 0.0, 1.0, None]
+        >>> [round(score, 2) for score in judge(answers[:3], "majority", None, TextGeneration())]
+        [0.67, 0.33, 0.67]
+    """
+    whole = [text if reason == "stop" else None for text, reason, _ in answers]
+    if by == "verifier":
+        right = approach.verify(whole, [reference] * len(whole))
+        return [None if one is None else float(one) for one in right]
+    if by == "length":
+        return [None if text is None else float(len(text.split())) for text in whole]
+    if by == "likelihood":
+        means = [float(np.mean(numbers)) if numbers else None for _, _, numbers in answers]
+        return [None if text is None else mean for text, mean in zip(whole, means, strict=True)]
+    said = [None if text is None else approach.said(text) for text in whole]
+    counts = Counter(one for one in said if one is not None)
+    return [None if one is None else counts[one] / counts.total() for one in said]
+
+
+def _learn(
+    rows: Dataset,
+    waiting: np.ndarray,
+    scored: Dataset,
+    options: SelfTrainingOptions,
+    approach: TextGeneration,
+    model: str,
+    made: Generated,
+) -> StepResult:
+    """Writes the best answers, and with `pairs` a worse one, into the rows of their prompts."""
+    from hf_mbdc.synthesis.preferences.pairs import PairOptions, build_pairs
+
+    best = build_pairs(scored, PairOptions("sft", good_from=options.bar, seed=options.seed))
+    taken = dict(zip(best.rows["mbdc_parent_id"][:], best.rows["completion"][:], strict=True))
+    worse: dict[str, str] = {}
+    if options.learn == "pairs":
+        pairs = build_pairs(scored, PairOptions("preference", seed=options.seed)).rows
+        for key, chosen, rejected, score in zip(
+            *(pairs[name][:] for name in ("id", "chosen", "rejected", "chosen_score")), strict=True
+        ):
+            if score >= options.bar:
+                taken[key], worse[key] = chosen, rejected
+    place = dict(zip(scored["id"][:], waiting.tolist(), strict=True))
+    keys = [key for key in place if key in taken]
+    positions = np.array([place[key] for key in keys], np.int64)
+    references = rows.select_columns([approach.reference]).select(positions)[:][approach.reference]
+    completions = [taken[key] for key in keys]
+    verified = approach.verify(completions, references)
+    changed = {
+        "completion": completions,
+        "rejected": [worse.get(key) for key in keys],
+        "verified": verified,
+        "mbdc_source": [NAME] * len(keys),
+        "mbdc_parent_id": keys,
+        "mbdc_model": [model] * len(keys),
+        "mbdc_iteration": [None] * len(keys),  # stamped when its version is known
+    }
+    record = StepRecord(
+        name=NAME,
+        pillar="model-guided synthesis",
+        why="",
+        model=model,
+        kept=len(rows) - len(keys),
+        changed=len(keys),
+        reasons={ANSWERED: len(keys), **_left(scored, taken)},
+        reused=made.reused,
+        told=describe(scored, dict(zip(keys, zip(completions, verified, strict=True), strict=True)), worse),
+    )
+    return StepResult(replace_rows(add_provenance_columns(rows), positions, changed), record)
+
+
+def _left(scored: Dataset, taken: Mapping[str, str]) -> dict[str, int]:
+    left = len(scored) - len(taken)
+    return {"no answer was good enough": left} if left else {}
+
+
+def describe(
+    scored: Dataset, taken: Mapping[str, tuple[str, bool | None]], worse: Mapping[str, str]
+) -> dict[str, float]:
+    """What the answers look like, so that one sees when a judge is pleased and the answers are not better.
+
+    Args:
+        scored: as of `score_answers`.
+        taken: id → the answer that is learned, and whether the verifier takes it for right.
+        worse: id → the answer that is rejected beside it.
+
+    Returns:
+        `judge`: mean score of what is learned · `right`: share of it that the verifier takes for right · `words`: mean
+        length · `distinct`: share of different texts among all answers to a prompt · `cut_off`, `unread`: shares of all
+        answers · `tied`: share of prompts whose answers all have one score · `longer_chosen`: share of pairs whose
+        chosen answer is the longer one (equal lengths count half). What cannot be told is left out.
+    """
+    told: dict[str, float] = {}
+    scores, known, cut, distinct, tied = [], 0, 0, [], 0
+    total = 0
+    for key, texts, reasons, own in zip(
+        *(scored[name][:] for name in ("id", "completions", "finish_reasons", "scores")), strict=True
+    ):
+        total += len(texts)
+        cut += sum(reason == "length" for reason in reasons)
+        read = [score for score in own if score is not None]
+        known += len(read)
+        tied += len(set(read)) == 1
+        if texts:
+            distinct.append(len(set(texts)) / len(texts))
+        if key in taken:
+            scores += [score for text, score in zip(texts, own, strict=True) if text == taken[key][0]][:1]
+    right = [one for _, one in taken.values() if one is not None]
+    lengths = {key: np.sign(len(taken[key][0]) - len(text)) for key, text in worse.items()}
+    figures: dict[str, list[float]] = {
+        "judge": [score for score in scores if score is not None],
+        "right": [float(one) for one in right],
+        "words": [float(len(text.split())) for text, _ in taken.values()],
+        "distinct": distinct,
+        "longer_chosen": [(float(sign) + 1) / 2 for sign in lengths.values()],
+    }
+    told = {name: float(np.mean(values)) for name, values in figures.items() if values}
+    if total:
+        told |= {"cut_off": cut / total, "unread": (total - cut - known) / total, "tied": tied / len(scored)}
+    return {name: round(value, 4) for name, value in told.items()}
