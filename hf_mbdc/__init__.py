@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hf_mbdc.approaches.text_recognition import TextRecognition
     from hf_mbdc.errors import MbdcError
     from hf_mbdc.experiments.attribute import attribute
+    from hf_mbdc.generation import EndpointGenerator, LocalGenerator, Request, Sampling, generate, rate, samples
     from hf_mbdc.guidance.compare import compare
     from hf_mbdc.iteration import run
     from hf_mbdc.loaders import load_dataset, load_with_rejected
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from hf_mbdc.revisions.diff.diff import diff
     from hf_mbdc.revisions.repositories.folder import FolderRepository
     from hf_mbdc.revisions.repositories.hub import HubRepository
+    from hf_mbdc.synthesis.filters.made_rows import filter_rows
+    from hf_mbdc.synthesis.filters.options import FilterOptions
     from hf_mbdc.synthesis.preferences.importers import from_distilabel, from_ultrafeedback
     from hf_mbdc.synthesis.preferences.pairs import PairOptions, build_pairs
     from hf_mbdc.synthesis.rendering import RenderOptions, render, render_with_rejected
@@ -44,14 +47,19 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Augmentation",
+    "EndpointGenerator",
     "ExactAnswer",
     "ExtractiveQA",
+    "FilterOptions",
     "FolderRepository",
     "HubRepository",
     "Iteration",
+    "LocalGenerator",
     "MbdcError",
     "PairOptions",
     "RenderOptions",
+    "Request",
+    "Sampling",
     "TextRecognition",
     "annotate",
     "annotate_with_rejected",
@@ -62,9 +70,11 @@ __all__ = [
     "compact",
     "compare",
     "diff",
+    "filter_rows",
     "fit",
     "from_distilabel",
     "from_ultrafeedback",
+    "generate",
     "inspect",
     "ledger",
     "load",
@@ -72,6 +82,7 @@ __all__ = [
     "load_with_rejected",
     "log",
     "publish",
+    "rate",
     "read_decisions",
     "render",
     "render_with_rejected",
@@ -79,6 +90,7 @@ __all__ = [
     "report",
     "rollback",
     "run",
+    "samples",
     "score_completions",
     "show",
     "verify",
@@ -88,14 +100,19 @@ __all__ = [
 
 _MODULE_OF = {
     "Augmentation": "rendering.augmenting",
+    "EndpointGenerator": "generation.endpoint",
     "ExactAnswer": "verifiers",
     "ExtractiveQA": "approaches.extractive_qa",
+    "FilterOptions": "synthesis.filters.options",
     "FolderRepository": "revisions.repositories.folder",
     "HubRepository": "revisions.repositories.hub",
     "Iteration": "records",
+    "LocalGenerator": "generation.local",
     "MbdcError": "errors",
     "PairOptions": "synthesis.preferences.pairs",
     "RenderOptions": "synthesis.rendering",
+    "Request": "generation.completions",
+    "Sampling": "generation.completions",
     "TextRecognition": "approaches.text_recognition",
     "annotate": "approaches",
     "annotate_with_rejected": "approaches",
@@ -106,9 +123,11 @@ _MODULE_OF = {
     "compact": "publishing.compaction",
     "compare": "guidance.compare",
     "diff": "revisions.diff.diff",
+    "filter_rows": "synthesis.filters.made_rows",
     "fit": "approaches",
     "from_distilabel": "synthesis.preferences.importers",
     "from_ultrafeedback": "synthesis.preferences.importers",
+    "generate": "generation.generate",
     "inspect": "review.page",
     "ledger": "publishing.ledger",
     "load": "publishing.history",
@@ -116,6 +135,7 @@ _MODULE_OF = {
     "load_with_rejected": "loaders",
     "log": "publishing.history",
     "publish": "publishing.publication",
+    "rate": "generation.rate",
     "read_decisions": "review.decisions",
     "render": "synthesis.rendering",
     "render_with_rejected": "synthesis.rendering",
@@ -123,6 +143,7 @@ _MODULE_OF = {
     "report": "publishing.reporting",
     "rollback": "publishing.restoration",
     "run": "iteration",
+    "samples": "generation.completions",
     "score_completions": "verifiers",
     "show": "publishing.history",
     "verify": "publishing.verification",

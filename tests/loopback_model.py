@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -41,11 +42,15 @@ class Fault:
 
 @dataclass
 class LoopbackModel:
-    """The server; `ignores` names fields that it takes and does not honour: temperature, seed, n."""
+    """The server; `ignores` names fields that it takes and does not honour: temperature, seed, n, logprobs.
+
+    `chances` of first tokens by the text of the last message; any other message has those of "".
+    """
 
     model: str = "tiny"
     ignores: tuple[str, ...] = ()
     latency: float = 0.0
+    chances: dict[str, dict[str, float]] = field(default_factory=lambda: {"": {"the": 0.6, "a": 0.4}})
     faults: list[Fault] = field(default_factory=list)  # taken by the next requests, one each
     always: Fault | None = None  # of every request
     fails: dict[str, Fault] = field(default_factory=dict)  # of requests whose last message has this text
@@ -96,6 +101,12 @@ class LoopbackModel:
             "usage": usage,
         }
 
+    def likeliest(self, text: str) -> list[dict[str, Any]]:
+        """`top_logprobs` of the first token, the likeliest first."""
+        chances = self.chances.get(text, self.chances[""])
+        ordered = sorted(chances.items(), key=lambda item: -item[1])
+        return [{"token": token, "logprob": math.log(chance)} for token, chance in ordered]
+
     def _choice(self, body: dict[str, Any], sample: int) -> dict[str, Any]:
         drawn: list[Any] = [body["messages"]]
         if body["temperature"] > 0 and "temperature" not in self.ignores:
@@ -106,7 +117,10 @@ class LoopbackModel:
         cut = len(words) >= body["max_tokens"]
         message = {"role": "assistant", "content": " ".join(words[: body["max_tokens"]])}
         tokens = [{"token": word, "logprob": -0.5} for word in message["content"].split()]
-        more = {"logprobs": {"content": tokens}} if body.get("logprobs") else {}
+        if body.get("top_logprobs"):
+            chances = self.likeliest(str(body["messages"][-1]["content"]))
+            tokens[:1] = [{"token": words[0], "logprob": -0.5, "top_logprobs": chances[: body["top_logprobs"]]}]
+        more = {"logprobs": {"content": tokens}} if body.get("logprobs") and "logprobs" not in self.ignores else {}
         return {"index": sample, "message": message, "finish_reason": "length" if cut else "stop", **more}
 
 

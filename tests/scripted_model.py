@@ -9,9 +9,9 @@ from hf_mbdc.synthesis.methods.dialogue import Answer, Ask
 
 
 class Scripted:
-    """Stands where `Models` stands. `reply` gives the text of an answer; None: it was cut off."""
+    """Stands where `Models` stands. `reply` gives an answer, or the text of one; None: it was cut off."""
 
-    def __init__(self, reply: Callable[[Ask], str | None]) -> None:
+    def __init__(self, reply: Callable[[Ask], Answer | str | None]) -> None:
         self.reply = reply
         self.asked: list[list[Ask]] = []  # by turn
 
@@ -19,12 +19,17 @@ class Scripted:
         assert len({key for key, _ in named}) == len(named)
         self.asked.append([ask for _, ask in named])
         replies = [self.reply(ask) for _, ask in named]
-        answers = [Answer("cut", "length", "m@1") if text is None else Answer(text, "stop", "m@1") for text in replies]
-        return answers, Cost(model_calls=len(named))
+        return [_answer(reply) for reply in replies], Cost(model_calls=len(named))
 
     @property
     def calls(self) -> int:
         return sum(map(len, self.asked))
+
+
+def _answer(reply: Answer | str | None) -> Answer:
+    if isinstance(reply, Answer):
+        return reply
+    return Answer("cut", "length", "m@1") if reply is None else Answer(reply, "stop", "m@1")
 
 
 def text_of(ask: Ask) -> str:

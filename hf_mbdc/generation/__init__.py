@@ -1,6 +1,7 @@
 """The target model as prompts → completions: what is asked, what asks it, and the store of what was answered.
 
-`generate` is the one way in. A generator is a frozen dataclass whose fields are the model, the sampling and the seed:
+`generate` is the way in, and `rate` where only the probabilities of given answers are wanted. A generator is a frozen
+dataclass whose fields are the model, the sampling and the seed:
 `LocalGenerator` runs a transformers model in this process, `EndpointGenerator` asks an OpenAI-compatible server.
 """
 
@@ -8,6 +9,7 @@ from hf_mbdc.generation.completions import Completion, Request, Sampling, sample
 from hf_mbdc.generation.endpoint import EndpointGenerator
 from hf_mbdc.generation.generate import Generated, Generator, generate, generate_with_rejected
 from hf_mbdc.generation.local import LocalGenerator
+from hf_mbdc.generation.rate import Rater, rate, rate_with_rejected
 from hf_mbdc.generation.store import Store
 
 __all__ = [
@@ -16,10 +18,13 @@ __all__ = [
     "Generated",
     "Generator",
     "LocalGenerator",
+    "Rater",
     "Request",
     "Sampling",
     "Store",
     "generate",
     "generate_with_rejected",
+    "rate",
+    "rate_with_rejected",
     "samples",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +27,16 @@ class UnwantedAnswerError(ValueError):
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the completions in an answer; `logprobs` of its tokens where they were asked for."""
+    """One of the completions in an answer.
+
+    `logprobs` of its tokens, and `likeliest`: token → log-probability of what could stand first; where they were asked
+    for.
+    """
 
     text: str
     finish_reason: FinishReason
     logprobs: tuple[float, ...] | None
+    likeliest: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Answer:
     seconds: float
 
 
-def read_answer(output: Any, *, logprobs: bool, seconds: float) -> Answer:
+def read_answer(output: Any, *, logprobs: bool, likeliest: bool = False, seconds: float) -> Answer:
     """A `ChatCompletionOutput` as checked plain data.
 
     Raises:
@@ -61,7 +67,7 @@ def read_answer(output: Any, *, logprobs: bool, seconds: float) -> Answer:
     ordered = sorted(choices, key=lambda choice: getattr(choice, "index", None) or 0)
     return Answer(
         model=str(getattr(output, "model", "") or ""),
-        choices=[_read_choice(choice, logprobs) for choice in ordered],
+        choices=[_read_likeliest(one) if likeliest else _read_choice(one, logprobs) for one in ordered],
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
         seconds=seconds,
@@ -86,6 +92,22 @@ def _read_choice(choice: Any, logprobs: bool) -> Choice:
             raise MalformedAnswerError("an answer without the log-probabilities that were asked for")
         numbers = tuple(float(token.logprob) for token in tokens)
     return Choice(text, FINISH_REASONS[reason], numbers)
+
+
+def _read_likeliest(choice: Any) -> Choice:
+    """Of a choice only what could stand first; its own token does not matter, and some servers give it no text."""
+    tokens = getattr(getattr(choice, "logprobs", None), "content", None)
+    told = getattr(tokens[0], "top_logprobs", None) if isinstance(tokens, list) and tokens else None
+    if not isinstance(told, list) or not told:
+        raise MalformedAnswerError("an answer without the likeliest tokens that were asked for")
+    chances: dict[str, float] = {}
+    for one in told:  # tokens of half a character are told as the same text
+        chances[one.token] = chances.get(one.token, 0.0) + math.exp(one.logprob)
+    return Choice("", "length", None, {token: _log(chance) for token, chance in chances.items()})
+
+
+def _log(chance: float) -> float:
+    return math.log(chance) if chance > 0 else -math.inf
 
 
 def _count(usage: Any, name: str) -> int | None:

@@ -78,8 +78,13 @@ class Caller:
         n: int,
         *,
         check_count: bool = True,
+        likeliest: int = 0,
     ) -> tuple[Answer, int]:
         """The answer, and the number of tries that it took.
+
+        Args:
+            check_count: whether any other number of choices than `n` is an error.
+            likeliest: of so many tokens that could stand first the log-probabilities are asked for, in place of a text.
 
         Raises:
             RefusedError: every try failed, or the server refuses this request.
@@ -89,7 +94,7 @@ class Caller:
             try:
                 async with self.slots:
                     await self._wait_for_turn()
-                    answer = await self._send(messages, sampling, seed, n, tries)
+                    answer = await self._send(messages, sampling, seed, n, tries, likeliest)
                 if check_count and len(answer.choices) != n:
                     raise _AgainError(f"{len(answer.choices)} completions where {n} were asked for")
                 return answer, tries
@@ -100,7 +105,7 @@ class Caller:
         raise AssertionError("the last try returns or raises")
 
     async def _send(
-        self, messages: Sequence[Mapping[str, Any]], sampling: Sampling, seed: int, n: int, tries: int
+        self, messages: Sequence[Mapping[str, Any]], sampling: Sampling, seed: int, n: int, tries: int, likeliest: int
     ) -> Answer:
         import httpx2
         from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
@@ -109,10 +114,13 @@ class Caller:
         client = self.clients[self.sent % len(self.clients)]
         started = time.perf_counter()
         arguments = _arguments(sampling, seed, n, self.generator.extra_body)
+        if likeliest:
+            arguments |= {"logprobs": True, "top_logprobs": likeliest}
         try:
             asked = client.chat_completion(list(messages), model=self.generator.model, **arguments)
             output = await asyncio.wait_for(asked, self.generator.timeout)
-            answer = read_answer(output, logprobs=sampling.logprobs, seconds=time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            answer = read_answer(output, logprobs=sampling.logprobs, likeliest=bool(likeliest), seconds=seconds)
         except (InferenceTimeoutError, asyncio.TimeoutError):
             raise _AgainError(f"no answer within {self.generator.timeout:g} seconds") from None
         except HfHubHTTPError as error:

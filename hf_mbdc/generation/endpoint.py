@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import queue
 import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +21,7 @@ from hf_mbdc.errors import DataError, GenerationError, RecipeError
 from hf_mbdc.generation.answers import Answer, Choice
 from hf_mbdc.generation.caller import Caller, RefusedError
 from hf_mbdc.generation.completions import Batch, Completion, Request, Sampling, Task
-from hf_mbdc.generation.self_test import check_server
+from hf_mbdc.generation.self_test import PROMPT, check_server
 from hf_mbdc.records import Cost
 from hf_mbdc.transforms.draws import below, row_keys
 
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
     from hf_mbdc.generation.generate import Claim
 
 GIVE_UP_AFTER = 8  # requests in a row that failed with all their tries: then the server is gone
+LIKELIEST = 20  # tokens that a server is asked about; OpenAI's API gives no more
+# What is drawn does not matter. At temperature 1 probabilities are those of the model, whatever a server scales before.
+RATING = Sampling(temperature=1.0, max_tokens=1)
 T = TypeVar("T")
+Asks = Callable[[Caller, Sequence[Task]], Coroutine[Any, Any, tuple[Batch, bool]]]
+Tests = Callable[[Caller], Coroutine[Any, Any, Cost]]
 
 
 @dataclass(frozen=True)
@@ -106,19 +112,35 @@ class EndpointGenerator:
         Raises:
             GenerationError: the server does not pass the test, or went away.
         """
-        groups = iter(self._groups(tasks))
+        yield from self._in_flight(self._groups(tasks), claim, self._ask, self._test)
+
+    def rate(self, tasks: Sequence[Task], claim: Claim, options: Sequence[str]) -> Iterator[Batch]:
+        """Of each task the likeliest option, with the log-probabilities of all of them, as they come.
+
+        Raises:
+            GenerationError: the server tells no probabilities of tokens, or went away.
+        """
+
+        async def ask(caller: Caller, group: Sequence[Task]) -> tuple[Batch, bool]:
+            return await self._ask(caller, group, options)
+
+        yield from self._in_flight([[task] for task in tasks], claim, ask, self._test_likeliest)
+
+    def _in_flight(self, planned: Sequence[list[Task]], claim: Claim, ask: Asks, test: Tests) -> Iterator[Batch]:
+        """What `ask` makes of groups of tasks, `concurrency` of them at a time, after `test`."""
+        groups = iter(planned)
         answered: queue.SimpleQueue[Future[tuple[Batch, bool]]] = queue.SimpleQueue()
         in_flight, failed_in_a_row, tested = 0, 0, False
         with _LoopThread() as loop, Caller(self, loop) as caller:
             while True:
                 # Some more than `concurrency` wait inside, so that storing an answer leaves no slot empty.
-                while in_flight < 2 * self.concurrency and (planned := next(groups, None)) is not None:
-                    if not (group := claim(planned)):
+                while in_flight < 2 * self.concurrency and (wanted := next(groups, None)) is not None:
+                    if not (group := claim(wanted)):
                         continue
                     if not tested:
-                        yield Batch({}, cost=loop.run(self._test(caller)))
+                        yield Batch({}, cost=loop.run(test(caller)))
                         tested = True
-                    loop.start(self._ask(caller, group)).add_done_callback(answered.put)
+                    loop.start(ask(caller, group)).add_done_callback(answered.put)
                     in_flight += 1
                 if not in_flight:
                     return
@@ -144,18 +166,22 @@ class EndpointGenerator:
             by_prompt.setdefault(task.prompt, []).append(task)
         return [sorted(group, key=lambda task: task.sample) for group in by_prompt.values()]
 
-    async def _ask(self, caller: Caller, group: Sequence[Task]) -> tuple[Batch, bool]:
-        """The completions of a group or why there are none, and whether every try failed."""
+    async def _ask(self, caller: Caller, group: Sequence[Task], options: Sequence[str] = ()) -> tuple[Batch, bool]:
+        """The completions of a group, or ratings of options, or why there are none; and whether every try failed."""
         draws = "\n".join(task.draw for task in group)
         seed = int(below(row_keys([draws], self.seed), 0, 2**31)[0])
         messages = list(group[0].request.messages or ())
         try:
-            answer, tries = await caller.ask(messages, self.sampling, seed, len(group))
+            if options:
+                answer, tries = await caller.ask(messages, RATING, seed, 1, likeliest=LIKELIEST)
+            else:
+                answer, tries = await caller.ask(messages, self.sampling, seed, len(group))
         except RefusedError as refused:
             reasons = {task.key: refused.reason for task in group}
             return Batch({}, reasons, Cost(model_calls=refused.tries)), refused.exhausted
         completions = {
-            task.key: _completion(answer, choice) for task, choice in zip(group, answer.choices, strict=True)
+            task.key: _rating(answer, choice, options) if options else _completion(answer, choice)
+            for task, choice in zip(group, answer.choices, strict=True)
         }
         tokens = (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
         return Batch(completions, cost=Cost(model_calls=tries, tokens=tokens)), False
@@ -181,6 +207,21 @@ class EndpointGenerator:
         await check_server(ask, self.sampling, together=not self.one_request_per_sample, endpoint=self.base_url)
         return Cost(model_calls=calls, tokens=tokens)
 
+    async def _test_likeliest(self, caller: Caller) -> Cost:
+        """Refuses a server that does not tell the likeliest tokens.
+
+        Raises:
+            GenerationError: how it showed.
+        """
+        try:
+            answer, tries = await caller.ask(PROMPT, RATING, 0, 1, likeliest=LIKELIEST)
+        except RefusedError as refused:
+            what = f"The endpoint tells no probabilities of tokens: {refused.reason}"
+            mend = "Serve the model with an engine that has top_logprobs, such as vLLM, or let the judge write."
+            raise GenerationError(what, endpoint=self.base_url, mend=mend) from None
+        tokens = (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
+        return Cost(model_calls=tries, tokens=tokens)
+
     def _gone(self, reason: str) -> GenerationError:
         mend = "See what the server logs; what was answered is in the store, and the same call goes on from there."
         return GenerationError(f"The endpoint does not answer: {reason}", endpoint=self.base_url, mend=mend)
@@ -193,6 +234,13 @@ def _completion(answer: Answer, choice: Choice) -> Completion:
         count = len(choice.logprobs)
     seconds = answer.seconds / len(answer.choices)
     return Completion(choice.text, choice.finish_reason, answer.prompt_tokens, count, seconds, choice.logprobs)
+
+
+def _rating(answer: Answer, choice: Choice, options: Sequence[str]) -> Completion:
+    """An option that is not among the likeliest tokens has the probability 0."""
+    logprobs = tuple((choice.likeliest or {}).get(option, -math.inf) for option in options)
+    likeliest = options[logprobs.index(max(logprobs))]
+    return Completion(likeliest, "stop", answer.prompt_tokens, answer.completion_tokens, answer.seconds, logprobs)
 
 
 def _answered_by_now(answered: queue.SimpleQueue[Future[tuple[Batch, bool]]]) -> Iterator[Batch]:

@@ -92,14 +92,9 @@ def generate(
         >>> server = EndpointGenerator("http://127.0.0.1:8000/v1", "Qwen/Qwen3-0.6B")
         >>> rows = generate(asked, server, store="completions.sqlite")  # doctest: +SKIP
     """
-    made = generate_with_rejected(requests, generator, store=store, on_progress=on_progress)
-    if len(made.rejected):
-        reasons = Counter(made.rejected["reason"]).most_common(3)
-        told = "; ".join(f"{count} × {reason}" for reason, count in reasons)
-        mend = "Run again to ask for these only, or call generate_with_rejected to go on without them."
-        what = f"{len(made.rejected)} of {len(made.rejected) + len(made.rows)} requests have no completion: {told}"
-        raise GenerationError(what, id=made.rejected["id"][0], mend=mend)
-    return made.rows
+    return every_row(
+        generate_with_rejected(requests, generator, store=store, on_progress=on_progress), "generate_with_rejected"
+    )
 
 
 def generate_with_rejected(
@@ -129,6 +124,25 @@ def generate_with_rejected(
     )
     rows = _rows(tasks, work.found, generator, model)
     return Generated(rows, _rejected_rows(tasks, work.rejected), spent, sum(task.key in work.reused for task in tasks))
+
+
+def every_row(made: Generated, otherwise: str) -> Dataset:
+    """The rows, if no request was rejected.
+
+    Args:
+        made: of one call.
+        otherwise: name of the function that goes on without the rejected ones.
+
+    Raises:
+        GenerationError: some were; the message says how many, and why.
+    """
+    if len(made.rejected):
+        reasons = Counter(made.rejected["reason"]).most_common(3)
+        told = "; ".join(f"{count} × {reason}" for reason, count in reasons)
+        mend = f"Run again to ask for these only, or call {otherwise} to go on without them."
+        what = f"{len(made.rejected)} of {len(made.rejected) + len(made.rows)} requests have no completion: {told}"
+        raise GenerationError(what, id=made.rejected["id"][0], mend=mend)
+    return made.rows
 
 
 class _Work:

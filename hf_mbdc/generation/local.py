@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from hf_mbdc.generation.generate import Claim
     from hf_mbdc.generation.picking import TokenPicker
+
+Run = Callable[[Sequence[Task], Sequence[list[int]]], Batch]  # tasks and the tokens of their prompts
 
 
 @dataclass(frozen=True)
@@ -76,35 +78,64 @@ class LocalGenerator:
         With several processes claims are not used: all agree on the tasks, each takes every n-th batch, and at the end
         each gets what the others did.
         """
+        yield from self._in_batches(tasks, claim, "max_tokens", self.sampling.max_tokens, self._run)
+
+    def rate(self, tasks: Sequence[Task], claim: Claim, options: Sequence[str]) -> Iterator[Batch]:
+        """Of each task the likeliest option, with the log-probabilities of all of them; batches as of `complete`."""
+        from hf_mbdc.generation.options import rate_batch
+
+        def run(batch: Sequence[Task], prompts: Sequence[list[int]]) -> Batch:
+            return rate_batch(self, batch, prompts, options)
+
+        yield from self._in_batches(tasks, claim, "options", 1, run)
+
+    def next_logits(self, rows: Sequence[list[int]]) -> torch.Tensor:
+        """Those of the token after each row, float32 (rows, vocabulary), by one forward pass."""
+        import torch
+
+        ends = end_tokens(self.model, self.tokenizer)
+        config = self._config(ends)
+        config.update(max_new_tokens=1, use_cache=False, stop_strings=None)
+        config.update(return_dict_in_generate=True, output_logits=True)
+        with torch.inference_mode():
+            inputs = pad_left(rows, self._pad(ends), self.model.device)
+            made = self.model.generate(**inputs, generation_config=config)
+        logits: torch.Tensor = made.logits[0].float()
+        return logits
+
+    def _in_batches(self, tasks: Sequence[Task], claim: Claim, what: str, more: int, run: Run) -> Iterator[Batch]:
+        """What `run` makes of tasks with `more` tokens of `what` after each prompt; shared among processes."""
         if self.accelerator is None or self.accelerator.num_processes == 1:
-            yield from self._complete(tasks, claim, slice(None))
+            yield from self._share(tasks, claim, what, more, run, slice(None))
             return
         from accelerate.utils import gather_object
 
-        every = {task.key: task for task in gather_object(list(tasks))}  # processes may have found different ones
+        every = list({task.key: task for task in gather_object(list(tasks))}.values())  # others may have found others
         rank, done = self.accelerator.process_index, []
-        for batch in self._complete(list(every.values()), list, slice(rank, None, self.accelerator.num_processes)):
+        for batch in self._share(every, list, what, more, run, slice(rank, None, self.accelerator.num_processes)):
             yield batch  # at once, so that it is kept
             done.append((rank, batch))
         yield from [batch for place, batch in gather_object(done) if place != rank]
 
-    def _complete(self, tasks: Sequence[Task], claim: Claim, share: slice) -> Iterator[Batch]:
+    def _share(
+        self, tasks: Sequence[Task], claim: Claim, what: str, more: int, run: Run, share: slice
+    ) -> Iterator[Batch]:
         ids = self._encode(tasks)
-        rejected = {task.key: reason for task in tasks if (reason := self._unfit(len(ids[task.key])))}
+        rejected = {task.key: reason for task in tasks if (reason := self._unfit(len(ids[task.key]), what, more))}
         if rejected:
             yield Batch({}, rejected)
         lengths = {key: len(found) for key, found in ids.items()}
         fitting = [task for task in tasks if task.key not in rejected]
         with _evaluating(self.model):
-            for planned in plan_batches(fitting, lengths, self.sampling.max_tokens, self.batch_tokens)[share]:
+            for planned in plan_batches(fitting, lengths, more, self.batch_tokens)[share]:
                 if batch := claim(planned):
-                    yield self._run(batch, [ids[task.key] for task in batch])
+                    yield run(batch, [ids[task.key] for task in batch])
 
-    def _unfit(self, length: int) -> str | None:
-        """Why a prompt of so many tokens cannot be completed."""
+    def _unfit(self, length: int, what: str, more: int) -> str | None:
+        """Why a prompt of so many tokens cannot be gone on with."""
         room = getattr(self.model.config, "max_position_embeddings", None)
-        if room is not None and length + self.sampling.max_tokens > room:
-            return f"prompt and max_tokens need more than the {room:,} tokens that the model takes"
+        if room is not None and length + more > room:
+            return f"prompt and {what} need more than the {room:,} tokens that the model takes"
         return None if length else "the prompt has no tokens"
 
     def _encode(self, tasks: Sequence[Task]) -> dict[bytes, list[int]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Generator as Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from hf_mbdc.generation.completions import Message, Request, Sampling
 from hf_mbdc.generation.generate import Generator, generate_with_rejected
+from hf_mbdc.generation.rate import rate_with_rejected
 from hf_mbdc.generation.store import Store
 from hf_mbdc.records import Cost
 
@@ -20,19 +21,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ask:
-    """One completion that a method wants.
+    """One completion that a method wants, or how likely each of some answers is.
 
     Args:
         messages: the conversation to answer.
-        sampling: how it is drawn.
+        sampling: how it is drawn; not read where there are `options`.
         sample: number among completions of the same messages: others are drawn than for the same number.
         role: who is asked: the `target`, or the `judge`, which may be the same model.
+        options: answers whose probabilities are wanted, in place of a text; see `hf_mbdc.generation.rate`.
     """
 
     messages: Sequence[Message]
-    sampling: Sampling
+    sampling: Sampling = field(default_factory=Sampling)
     sample: int = 0
     role: Role = "target"
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,19 +43,38 @@ class Answer:
     """What came back.
 
     Args:
-        text: None where there is no completion.
+        text: None where there is no completion; of options the likeliest one.
         finish_reason: `stop`; `length` for a text that was cut off; why there is none.
         model: name@hash of who answered.
+        probabilities: of each option among the options; None where none were given, or none is likely at all.
+        mass: probability of all options together among everything that could be said.
     """
 
     text: str | None
     finish_reason: str
     model: str = ""
+    probabilities: tuple[float, ...] | None = None
+    mass: float = 0.0
 
     @property
     def whole(self) -> str | None:
         """The text, unless it was cut off or is missing."""
         return self.text if self.finish_reason == "stop" else None
+
+    def expected(self, values: Sequence[float], least_mass: float) -> float | None:
+        """The mean of the options' values under their probabilities.
+
+        Args:
+            values: one for each option.
+            least_mass: below this `mass` there is none: the model would have said something else.
+
+        Example:
+            >>> Answer("4", "stop", "m@1", (0.0, 0.25, 0.75), mass=0.9).expected([1, 3, 5], least_mass=0.5)
+            4.5
+        """
+        if self.probabilities is None or self.mass < least_mass:
+            return None
+        return sum(value * share for value, share in zip(values, self.probabilities, strict=True))
 
 
 Dialogue = Coroutine[list[Ask], list[Answer], T]
@@ -77,19 +99,32 @@ class Models:
         """Answers in the order of what is asked, (key, ask) each with a key of its own; what has none says why."""
         answers: dict[str, Answer] = {}
         cost = Cost()
-        for role, sampling in dict.fromkeys((ask.role, ask.sampling) for _, ask in named):
+        for kind in dict.fromkeys((ask.role, ask.sampling, ask.options) for _, ask in named):
+            role, sampling, options = kind
             model = self.judge if role == "judge" and self.judge is not None else self.target
-            same = [(key, ask) for key, ask in named if (ask.role, ask.sampling) == (role, sampling)]
+            same = [(key, ask) for key, ask in named if (ask.role, ask.sampling, ask.options) == kind]
             requests = [Request(key, ask.messages, sample=ask.sample) for key, ask in same]
-            sampled = dataclasses.replace(model, sampling=sampling)  # type: ignore[type-var]  # both are dataclasses
-            made = generate_with_rejected(requests, sampled, store=self.store)
-            columns = (made.rows[name][:] for name in ("mbdc_parent_id", "completion", "finish_reason", "mbdc_model"))
-            for key, text, reason, name in zip(*columns, strict=True):
-                answers[key] = Answer(text, reason, name)
+            if options:
+                made = rate_with_rejected(requests, model, options, store=self.store)
+            else:
+                sampled = dataclasses.replace(model, sampling=sampling)  # type: ignore[type-var]  # are dataclasses
+                made = generate_with_rejected(requests, sampled, store=self.store)
+            answers.update((row["mbdc_parent_id"], _answer(row)) for row in made.rows.to_list())
             for key, reason in zip(made.rejected["mbdc_parent_id"][:], made.rejected["reason"][:], strict=True):
                 answers[key] = Answer(None, reason)
             cost += made.cost
         return [answers[key] for key, _ in named], cost
+
+
+def _answer(row: Mapping[str, Any]) -> Answer:
+    """A row of `generate`, or of `rate`."""
+    if "options" not in row:
+        return Answer(row["completion"], row["finish_reason"], row["mbdc_model"])
+    shares = row["probabilities"]
+    if shares is None:
+        return Answer(None, "no option is likely at all", row["mbdc_model"], mass=row["mass"])
+    likeliest = row["options"][shares.index(max(shares))]
+    return Answer(likeliest, "stop", row["mbdc_model"], tuple(shares), row["mass"])
 
 
 def converse(
