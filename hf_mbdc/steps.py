@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hf_mbdc.workbench import Workbench
 
 MODULES = {  # of hf_mbdc.synthesis, each with its STEP
+    "filter_texts": "filter_texts",
     "relabel_occurrences": "relabel_occurrences",
     "render": "word_images",
     "tail_characters": "tail_words",
