@@ -1,18 +1,20 @@
 """Generation: reading a store again, the local engine beside bare `generate`, a busy endpoint, and kills.
 
     python scripts/bench_generation.py                    # everything
-    python scripts/bench_generation.py --only kills       # one part: reread, overhead, busy or kills
+    python scripts/bench_generation.py --only kills       # one part: reread, overhead, ragged, busy or kills
 
 Traffic goes to 127.0.0.1 only; the models are made here. `reread` writes and reads 100,000 completions. `overhead` runs
 the same prompts in the same batches through bare `model.generate(do_sample=True)`, with tokenizing and decoding, in
-interleaved rounds; its ratio is of CPU seconds, which a busy machine does not change much. `busy` is the mean number of
-requests that a server with a latency had in work, over the concurrency that was asked for. `kills` sends SIGKILL at
-random moments until a run comes to its end, and compares the Parquet bytes with those of an undisturbed run.
+interleaved rounds; its ratio is of CPU seconds, which a busy machine does not change much. `ragged` runs completions
+of very different lengths in batches and in slots that are filled again, and compares the rows. `busy` is the mean
+number of requests that a server with a latency had in work, over the concurrency that was asked for. `kills` sends
+SIGKILL at random moments until a run comes to its end, and compares the Parquet bytes with those of an undisturbed run.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 import multiprocessing
 import os
@@ -171,6 +173,37 @@ def planned_batches(engine: LocalGenerator, asked: Sequence[Request]) -> list[li
     return [[task.prompt for task in batch] for batch in batches]
 
 
+# --- ragged ---------------------------------------------------------------------------------------------------------
+
+
+def ragged(rounds: int, width: int, count: int) -> None:
+    """Batches beside slots that are filled again, where most completions are short and some are long."""
+    import torch
+
+    torch.set_num_threads(1)
+    model = tiny.tiny_model(width=width, scale=0.1, positions=1024)
+    sampling = Sampling(temperature=1.0, max_tokens=256)
+    engine = LocalGenerator(model, tiny.tiny_tokenizer(), sampling, name="bench", batch_tokens=8192)
+    asked = [Request(str(number), prompt=text) for number, text in enumerate(prompts(count))]
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    rows: dict[bool, Any] = {}
+    for _ in range(rounds):
+        for refill in seconds:
+            started = time.process_time()
+            rows[refill] = generate(asked, dataclasses.replace(engine, refill=refill))
+            seconds[refill].append(time.process_time() - started)
+    same = sum(one == other for one, other in zip(rows[False].to_list(), rows[True].to_list(), strict=True))
+    lengths = sorted(rows[False]["completion_tokens"])
+    ratios = [filled / batched for batched, filled in zip(seconds[False], seconds[True], strict=True)]
+    weights = sum(value.numel() for value in model.parameters())
+    print(
+        f"ragged ({weights:,} weights, {count} completions of {lengths[0]} to {lengths[-1]} tokens, median "
+        f"{lengths[len(lengths) // 2]}): batches {statistics.median(seconds[False]):.2f} s CPU, slots "
+        f"{statistics.median(seconds[True]):.2f} s; ratio {statistics.median(ratios):.2f} "
+        f"[{min(ratios):.2f}, {max(ratios):.2f}]; {same} of {count} rows the same"
+    )
+
+
 # --- busy -----------------------------------------------------------------------------------------------------------
 
 
@@ -296,11 +329,11 @@ def ended(child: Any) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["reread", "overhead", "busy", "kills"], help="one part")
+    parser.add_argument("--only", choices=["reread", "overhead", "ragged", "busy", "kills"], help="one part")
     parser.add_argument("--rows", type=int, default=100_000, help="completions of reread")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds of overhead that count")
-    parser.add_argument("--width", type=int, default=128, help="hidden size of the model of overhead")
-    parser.add_argument("--prompts", type=int, default=192, help="of overhead")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of overhead and ragged that count")
+    parser.add_argument("--width", type=int, default=128, help="hidden size of the model of overhead and ragged")
+    parser.add_argument("--prompts", type=int, default=192, help="of overhead and ragged")
     parser.add_argument("--concurrency", type=int, default=32, help="of busy")
     parser.add_argument("--latency", type=float, default=0.5, help="of the server of busy, in seconds")
     parser.add_argument("--requests", type=int, default=1000, help="of busy")
@@ -311,6 +344,7 @@ def main() -> None:
         "busy": lambda: busy(options.concurrency, options.latency, options.requests),
         "reread": lambda: reread(options.rows),
         "overhead": lambda: overhead(options.rounds, options.width, options.prompts),
+        "ragged": lambda: ragged(options.rounds, options.width, options.prompts),
     }
     for name, part in parts.items():
         if options.only in (None, name):

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from hf_mbdc.generation.generate import Claim
-    from hf_mbdc.generation.picking import TokenPicker
 
 Run = Callable[[Sequence[Task], Sequence[list[int]]], Batch]  # tasks and the tokens of their prompts
 
@@ -40,6 +39,8 @@ class LocalGenerator:
         name: of the model in `mbdc_model`; default the name that it was loaded by, of a folder the last part.
         batch_tokens: bound on rows × (longest prompt + `max_tokens`) of a batch, which bounds its memory.
         accelerator: with several processes, each does its share of the batches and all get the whole.
+        refill: whether a row that has ended makes room for the next prompt at once, which pays where completions end
+            at very different lengths; `batch_tokens` holds as it does for batches. For models with full attention.
 
     Example:
         >>> from transformers import AutoModelForCausalLM, AutoTokenizer  # doctest: +SKIP
@@ -55,6 +56,7 @@ class LocalGenerator:
     name: str = ""
     batch_tokens: int = 16_384
     accelerator: Accelerator | None = None
+    refill: bool = False
 
     def identity(self) -> str:
         """name@hash: SHA-256 of all weights and buffers as they are now, its first 12 digits.
@@ -127,7 +129,13 @@ class LocalGenerator:
         lengths = {key: len(found) for key, found in ids.items()}
         fitting = [task for task in tasks if task.key not in rejected]
         with _evaluating(self.model):
-            for planned in plan_batches(fitting, lengths, more, self.batch_tokens)[share]:
+            batches = plan_batches(fitting, lengths, more, self.batch_tokens)[share]
+            if self.refill and what == "max_tokens":
+                from hf_mbdc.generation.refilling import complete_refilling
+
+                yield from complete_refilling(self, [task for batch in batches for task in batch], ids, claim)
+                return
+            for planned in batches:
                 if batch := claim(planned):
                     yield run(batch, [ids[task.key] for task in batch])
 
@@ -168,12 +176,23 @@ class LocalGenerator:
                 **({"tokenizer": self.tokenizer} if self.sampling.stop else {}),
             )
         written = output[:, inputs["input_ids"].shape[1] :].tolist()
-        answers = self._read(written, prompts, ends, picker, (time.perf_counter() - started) / len(tasks))
-        seconds = time.perf_counter() - started
+        logprobs = torch.stack(picker.logprobs, dim=1).tolist() if picker.logprobs else None
+        return self.read(tasks, prompts, written, logprobs, time.perf_counter() - started)
+
+    def read(
+        self,
+        tasks: Sequence[Task],
+        prompts: Sequence[list[int]],
+        written: Sequence[list[int]],
+        logprobs: Sequence[list[float]] | None,
+        seconds: float,
+    ) -> Batch:
+        """Tokens as the completions of tasks, which took so many seconds together."""
+        answers = self._completions(prompts, written, logprobs, seconds / len(tasks))
         cost = Cost(
             model_calls=len(tasks),
             tokens=sum((c.prompt_tokens or 0) + (c.completion_tokens or 0) for c in answers),
-            gpu_seconds=seconds if device.type != "cpu" else 0.0,
+            gpu_seconds=seconds if self.model.device.type != "cpu" else 0.0,
         )
         return Batch({task.key: answer for task, answer in zip(tasks, answers, strict=True)}, cost=cost)
 
@@ -200,18 +219,17 @@ class LocalGenerator:
         pad = self.tokenizer.pad_token_id
         return int(pad) if pad is not None else (ends[0] if ends else 0)
 
-    def _read(
+    def _completions(
         self,
-        written: Sequence[list[int]],
         prompts: Sequence[list[int]],
-        ends: Sequence[int],
-        picker: TokenPicker,
+        written: Sequence[list[int]],
+        logprobs: Sequence[list[float]] | None,
         seconds: float,
     ) -> list[Completion]:
         """Tokens as completions: up to the first end token, or the first stop text."""
+        ends = end_tokens(self.model, self.tokenizer)
         bodies = [_until_end(tokens, ends) for tokens in written]
         texts = self.tokenizer.batch_decode([body for body, _ in bodies], skip_special_tokens=True)
-        logprobs = _by_row(picker.logprobs) if picker.logprobs else None
         completions = []
         for row, ((body, ended), text) in enumerate(zip(bodies, texts, strict=True)):
             count = len(body) + ended
@@ -276,13 +294,6 @@ def _until_end(tokens: list[int], ends: Sequence[int]) -> tuple[list[int], bool]
         if token in ends:
             return tokens[:place], True
     return tokens, False
-
-
-def _by_row(steps: Sequence[torch.Tensor]) -> list[list[float]]:
-    import torch
-
-    rows: list[list[float]] = torch.stack(list(steps), dim=1).tolist()
-    return rows
 
 
 def _name(model: PreTrainedModel) -> str:

@@ -46,20 +46,27 @@ class TokenPicker(LogitsProcessor):
         self.step = 0
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        warped = scores
-        for warper in self.warpers:
-            warped = warper(input_ids, warped)
-        token = warped.argmax(dim=-1, keepdim=True) if self.sampling.temperature == 0 else self._draw(warped)
+        token = self.pick(scores, self.numbers[:, self.step : self.step + 1])
         if self.sampling.logprobs:
             self.logprobs.append(scores.log_softmax(dim=-1).gather(1, token)[:, 0])
         self.step += 1
         picked: torch.FloatTensor = torch.full_like(scores, float("-inf")).scatter_(1, token, 0.0)  # type: ignore[assignment]
         return picked
 
-    def _draw(self, warped: torch.Tensor) -> torch.Tensor:
-        """The first token at which the cumulative probability is above the row's number, (rows, 1)."""
+    def pick(self, scores: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """The first token at which the cumulative probability is above the row's number, (rows, 1).
+
+        Args:
+            scores: logits, (rows, vocabulary).
+            numbers: (rows, 1); not read at temperature 0.
+        """
+        warped = scores
+        for warper in self.warpers:
+            warped = warper(None, warped)  # they read no tokens
+        if self.sampling.temperature == 0:
+            return warped.argmax(dim=-1, keepdim=True)
         cumulative = warped.softmax(dim=-1).cumsum(dim=-1, dtype=self.dtype)
-        passed = self.numbers[:, self.step, None] * cumulative[:, -1:]
+        passed = numbers * cumulative[:, -1:]
         # Strictly above: a token without probability does not raise the sum, so it is never the first.
         return torch.searchsorted(cumulative, passed, right=True).clamp_(max=warped.shape[-1] - 1)
 

@@ -11,7 +11,7 @@ from scripted_model import Scripted, text_of
 from tiny_llama import tiny_model, tiny_tokenizer
 
 from hf_mbdc.errors import RecipeError
-from hf_mbdc.generation import LocalGenerator, Request, Store, rate
+from hf_mbdc.generation import LocalGenerator, Request, Sampling, Store, rate
 from hf_mbdc.synthesis.methods.dialogue import Answer, Ask, Models, converse
 from hf_mbdc.synthesis.methods.expected_score import ExpectedScoreOptions, expected_score
 from hf_mbdc.synthesis.methods.prompts import render_prompt
@@ -132,3 +132,17 @@ def test_real_models_answer_texts_and_ratings_in_one_conversation(tiny: LocalGen
             judged += 1
     assert judged
     assert cost.model_calls == 8 + judged
+
+
+def test_what_is_asked_at_one_turn_keeps_its_own_sampling_and_options(tiny: LocalGenerator) -> None:
+    message = [{"role": "user", "content": "Why?"}]
+    greedy, short, drawn = Sampling(0.0, max_tokens=9), Sampling(0.0, max_tokens=2), Sampling(1.0, max_tokens=9)
+    asks = [Ask(message, greedy), Ask(message, options=("1", "2")), Ask(message, short), Ask(message, drawn)]
+    asks.append(Ask(message, options=("2", "1")))
+    named = [(str(place), ask) for place, ask in enumerate(asks)]
+    together, cost = Models(tiny).ask(named)
+    assert together == [Models(tiny).ask([one])[0][0] for one in named]
+    assert len({answer.text for answer in together[:1] + together[2:4]}) == 3
+    one, two = together[1].probabilities or (), together[4].probabilities or ()
+    assert one == pytest.approx(two[::-1])
+    assert (together[1].mass, cost.model_calls) == (pytest.approx(together[4].mass), 5)
