@@ -205,9 +205,16 @@ def measure_versions(
 
 
 def means(bench: Workbench, measured: Measurement, dataset: DatasetDict) -> dict[str, float]:
-    """The mean scores of a version, in all and by slice, as its record tells them."""
+    """The mean scores of a version, in all and by slice, as its record tells them.
+
+    What its trainings tell of preferences is beside them: the reward margin, and log P of the chosen answers.
+    """
     plan = bench.recipe.evaluation
-    return measured.means(bench.approach.metric, dataset[plan.split][plan.slice_by][:] if plan.slice_by else None)
+    found = [training.metrics for training in measured.trainings]
+    told = {name for metrics in found for name in metrics if name.startswith("preference_")}
+    learned = {name: sum(metrics[name] for metrics in found) / len(found) for name in sorted(told)}
+    slices = dataset[plan.split][plan.slice_by][:] if plan.slice_by else None
+    return measured.means(bench.approach.metric, slices) | learned
 
 
 def _is_paid(bench: Workbench, parent: Iteration, evidence: Evidence) -> bool:

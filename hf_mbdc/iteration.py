@@ -85,17 +85,20 @@ def run(
 
 
 def _stops(bench: Workbench) -> bool:
-    """Whether the recipe's stop rule forbids a further iteration; says so."""
-    from hf_mbdc.guidance.economy import keep_ledger, reason_to_stop
+    """Whether the recipe's stop rule, or a judge that drifts, forbids a further iteration; says so."""
+    from hf_mbdc import drift
+    from hf_mbdc.guidance import economy
     from hf_mbdc.publishing.history import log
 
     rule = bench.recipe.stop
-    if rule is None:
-        return False
     history = log(bench.recipe.repo_id, repository=bench.repository)[::-1]
-    reason = reason_to_stop(keep_ledger(history, unit=rule.unit), per_point=rule.per_point, total=rule.total)
-    if reason is not None:
-        bench.say(f"Stopped by the recipe's rule: {reason}")
+    if (reason := drift.reason_to_stop(drift.drift(history))) is not None:
+        bench.say(f"Stopped, as the judge and the truth part: {reason}")
+    elif rule is not None:
+        ledger = economy.keep_ledger(history, unit=rule.unit)
+        reason = economy.reason_to_stop(ledger, per_point=rule.per_point, total=rule.total)
+        if reason is not None:
+            bench.say(f"Stopped by the recipe's rule: {reason}")
     return reason is not None
 
 

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     from hf_mbdc.training.data import read_dataset, split_of
     from hf_mbdc.training.language import answer, make_language_model, read_prompts, train_language_model
     from hf_mbdc.training.loop import make_accelerator
-    from hf_mbdc.training.model_card import render_model_card
+    from hf_mbdc.training.model_card import CAUSAL, render_model_card
 
     # 1. Data
     accelerator = make_accelerator()
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         if accelerator.is_main_process:
             write_parquet(table, output / f"predictions-{name}.parquet")
     if accelerator.is_main_process:
-        card = render_model_card(dataclasses.asdict(config), metrics, flags.data_revision, model.config.model_type)
+        card = render_model_card(dataclasses.asdict(config), metrics, flags.data_revision, CAUSAL)
         (output / "README.md").write_text(card, encoding="utf-8")
         write_atomically(output / "metrics.json", json.dumps(metrics, indent=2, sort_keys=True) + "\n")
     accelerator.end_training()

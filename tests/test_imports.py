@@ -15,18 +15,26 @@ PACKAGE = Path(hf_mbdc.__file__).parent
 HEAVY = ("torch", "transformers", "datasets", "pyarrow", "matplotlib", "numpy")
 
 # What the modules of each part may import from the rest of the package, lazily or not. `progress` only prints.
-BASE = {"errors", "records", "progress", "image_formats"}
+BASE = {"errors", "records", "progress", "image_formats", "drift"}
 ALLOWED = {
     "errors": set(),
     "records": set(),
     "progress": set(),
     "image_formats": set(),
+    "drift": {"records"},
     "transforms": BASE,
     "verifiers": BASE | {"metrics"},
     "approaches": BASE | {"transforms", "metrics", "verifiers"},
     "targets": BASE | {"transforms", "metrics", "approaches"},
     "training": BASE
-    | {"transforms", "metrics", "approaches", "targets", "generation", "revisions"},  # content hashes: keys of its cache
+    | {
+        "transforms",
+        "metrics",
+        "approaches",
+        "targets",
+        "generation",
+        "revisions",
+    },  # content hashes: keys of its cache
     "loaders": BASE | {"transforms", "verifiers"},  # a made problem and what solves it
     "writers": BASE | {"transforms", "approaches"},  # the names of the columns that an approach adds
     "generation": BASE | {"transforms"},  # draws by row key

@@ -91,7 +91,8 @@ def run(rows: Dataset, options: SelfTrainingOptions, context: StepContext) -> St
         raise RecipeError("The step needs a target that was trained", key="steps.name", step=NAME)
     waiting = _waiting(rows, options)
     target = context.target()
-    asked = rows.select_columns(["id", "prompt", context.approach.reference]).select(waiting)[:]
+    columns = list(dict.fromkeys(["id", "prompt", context.approach.reference]))
+    asked = rows.select_columns(columns).select(waiting)[:]
     made = _answers(asked, options, target.model_path, context)
     scored = score_answers(asked, made, options, context.approach)
     return _learn(rows, waiting, scored, options, context.approach, target.model_id, made)

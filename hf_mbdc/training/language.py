@@ -104,7 +104,9 @@ def _begin(output: Path, identity: str, resume: bool) -> None:
     """Refuses to go on from checkpoints of another training; clears the folder where nothing is to be gone on from."""
     import shutil
 
-    parts = [output / name for name in ("first", "second", "reference") if (output / name).exists()]
+    from hf_mbdc.training.phases import PARTS
+
+    parts = [output / name for name in PARTS if (output / name).exists()]
     known = (output / IDENTITY).read_text(encoding="utf-8") if (output / IDENTITY).is_file() else None
     if resume and parts and known != json.dumps(identity):
         mend = "Give another --output-dir, or --no-resume to start again."

@@ -32,7 +32,9 @@ class Kind:
 _QUESTIONS = "Extractive question answering", "document-question-answering", "train_extractive_qa.py"
 _WORDS = "Text recognition", "image-to-text", "train_text_recognition.py"
 QUESTION_ANSWERING = Kind(*_QUESTIONS, "AutoModelForQuestionAnswering")
+CAUSAL = "causal-lm"  # stands for the model types of all language models
 KINDS = {  # by `model_type`; all others answer questions
+    CAUSAL: Kind("Text generation", "text-generation", "train_language_model.py", "AutoModelForCausalLM"),
     "layout_span": Kind(*_QUESTIONS, "AutoModelForQuestionAnswering", "hf_mbdc.targets.layout_span"),
     "ctc_recogniser": Kind(*_WORDS, "AutoModelForCTC", "hf_mbdc.targets.recognition.ctc_recogniser"),
     "vision-encoder-decoder": Kind(*_WORDS, "VisionEncoderDecoderModel"),
@@ -53,7 +55,7 @@ def render_model_card(
     Args:
         config: fields of the training's settings.
         metrics: as written to `metrics.json`.
-        model_type: of the model's config.
+        model_type: of the model's config; `CAUSAL` for a language model.
         data_revision: `namespace/name@version` of the training data; None when it is not known.
     """
     import jinja2

@@ -8,14 +8,16 @@ first step of the second the margin between chosen and rejected is 0, which is c
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import TrainingError
 from hf_mbdc.targets.language import ask, load_language_model
+from hf_mbdc.training.script import write_atomically
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from hf_mbdc.training.clock import Clock
     from hf_mbdc.training.config import LanguageModelConfig
 
+PARTS = ("first", "reference", "second")  # of the output folder, while it is not done
+DONE = "done.json"
 LOGGED_STEPS = 25
 GRADIENT_CHECKPOINTS_FROM = 300_000_000  # weights of a model whose activations are computed anew to save memory
 NO_MARGIN = 1e-3  # of two equal models: what rounding leaves
@@ -78,29 +82,37 @@ def train_phases(
     Args:
         rows: with `prompt`, `completion` (rows without one are not used) and perhaps `rejected`.
         steps: of both phases, see `plan_steps`.
-        output: `first/` and `second/` below it hold the checkpoints of the phases while they run.
+        output: `first/`, `reference/` and `second/` below it are there while the phases run.
     """
     answered = [row for row in rows if row["completion"] is not None]
     pairs = [row for row in answered if row.get("rejected") is not None]
-    first, phases = output / "first", []
-    if steps[0]:
+    reference = output / "reference"
+    done = _read_phases(reference)
+    if done is None and steps[0]:
         examples = [as_example(row, tokenizer) for row in answered]
-        trainer = _sft_trainer(model, tokenizer, examples, config, steps[0], first)
-        phases.append(_run(trainer, clock, steps, 0, resume))
-    else:
-        trainer = None
+        trainer = _sft_trainer(model, tokenizer, examples, config, steps[0], output / "first")
+        done = [_run(trainer, clock, steps, 0, resume)]
+        model = trainer.model
+    phases = done or []
     if steps[1]:
-        # Saved and read again: see the head of this file.
-        start = output / "reference"
-        _save(trainer.model if trainer else model, tokenizer, start)
-        model, _ = load_language_model(str(start))
+        if not (reference / DONE).is_file():
+            _save(model, tokenizer, reference)
+            write_atomically(reference / DONE, json.dumps([asdict(phase) for phase in phases]))
+        model, _ = load_language_model(str(reference))  # saved and read again: see the head of this file
         examples = [as_pair(row, tokenizer) for row in pairs]
         trainer = _preference_trainer(model, tokenizer, examples, config, steps[1], output / "second")
         phases.append(_run(trainer, clock, steps, 1, resume))
-    _save(trainer.model if trainer else model, tokenizer, output)
-    for done in ("first", "second", "reference"):
-        shutil.rmtree(output / done, ignore_errors=True)
+        model = trainer.model
+    _save(model, tokenizer, output)
+    for part in PARTS:
+        shutil.rmtree(output / part, ignore_errors=True)
     return phases
+
+
+def _read_phases(reference: Path) -> list[Phase] | None:
+    """What was done before the second phase, once that is whole."""
+    path = reference / DONE
+    return [Phase(**told) for told in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else None
 
 
 def as_example(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:

@@ -40,9 +40,12 @@ class Watch(TrainerCallback):
         self.progress.__enter__()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Tells the step, and asks for a checkpoint when one is due."""
+        """Tells the step, and asks for a checkpoint when one is due.
+
+        Not after the last step: a trainer that goes on from there takes one more.
+        """
         self.progress.advance(self.before + state.global_step, self.loss)
-        control.should_save = self.clock.due(self.accelerator)
+        control.should_save = state.global_step < state.max_steps and self.clock.due(self.accelerator)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Checks that a preference begins at its reference."""

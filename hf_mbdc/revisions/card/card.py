@@ -161,6 +161,8 @@ def _body(
         lineage=lineage,
         trend=trend,
         newest_first=told[::-1],
+        drift_names=sections.drift_names(told),
+        drift_rows=sections.drift_rows(told),
         candidates=not all(map(wording.published, told)),
     )
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from hf_mbdc.drift import FIGURES, drift
 from hf_mbdc.records import Iteration, StepRecord, build
 from hf_mbdc.revisions.card import wording
 from hf_mbdc.revisions.card.masking import MASK
@@ -123,6 +124,26 @@ def step_reasons(steps: Sequence[StepRecord]) -> list[tuple[str, str, int]]:
         for reason, rows in step.reasons.items()
         if not (_annotates(step) and reason in STATUSES)
     ]
+
+
+def drift_names(told: Sequence[Iteration]) -> list[str]:
+    """What is known of the models' own answers, as the heads of a table; nothing where they made none."""
+    known = {name for point in drift(told) for name in point.figures}
+    return [head for name, head in FIGURES.items() if name in known]
+
+
+def drift_rows(told: Sequence[Iteration]) -> list[tuple[str, str, list[str]]]:
+    """(version, gain of the target, the figures of `drift_names`), a line an iteration, oldest first."""
+    points = drift(told)
+    known = [name for name in FIGURES if any(name in point.figures for point in points)]
+    rows = []
+    for point in points:
+        cells = [
+            wording.number(point.figures[name], 2) if name in point.figures else wording.MISSING for name in known
+        ]
+        gain = wording.number(point.gain, 2, True) + ("" if point.accepted else ", not accepted")
+        rows.append((point.version, gain, cells))
+    return rows
 
 
 def agreement_rows(agreement: Sequence[dict[str, Any]]) -> list[tuple[str, str, str, int, int, int]]:

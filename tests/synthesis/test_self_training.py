@@ -1,0 +1,166 @@
+"""The target answers prompts itself: who is asked, what a judge takes, and what the rows say of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from datasets import Dataset
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hf_mbdc
+from hf_mbdc.approaches.text_generation import TextGeneration
+from hf_mbdc.errors import DataError, RecipeError
+from hf_mbdc.synthesis.self_training import SelfTrainingOptions, describe, judge, run, score_answers
+from hf_mbdc.synthesis.step import StepContext
+from hf_mbdc.targets.language import new_language_model
+
+APPROACH = TextGeneration(verifier="made_problems")
+
+
+def rows(answered: int = 2) -> Dataset:
+    prompts = ["sort 2 1", "reverse 1 2", "sort 3", "reverse 3", "sort 1"]
+    answers = ["1 2", "2 1", "3", "3", "1"]
+    given = {
+        "id": list("abcde"),
+        "prompt": prompts,
+        "answer": [*answers[:answered], *[None] * (len(prompts) - answered)],
+    }
+    return hf_mbdc.annotate(Dataset.from_dict(given, features=APPROACH.reads), APPROACH)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> StepContext:
+    """With a target of random weights, so that its answers differ."""
+    import torch
+
+    torch.manual_seed(0)
+    model, tokenizer = new_language_model(["sort", "reverse", "1", "2", "3"], width=16, layers=1)
+    for part in (model, tokenizer):
+        part.save_pretrained(tmp_path / "target")
+    target: Any = SimpleNamespace(model_path=tmp_path / "target", model_id="small_lm@0123")
+    return StepContext(APPROACH, None, tmp_path, target=lambda: target)
+
+
+def options(**given: Any) -> SelfTrainingOptions:
+    return SelfTrainingOptions(**{"candidates": 40, "temperature": 1.0, "max_tokens": 3, **given})
+
+
+def test_only_right_answers_are_learned(context: StepContext) -> None:
+    made = run(rows(), options(judge="verifier", candidates=400), context)
+    before, after = rows().to_list(), made.rows.to_list()
+    learned = [row for row in after if row["mbdc_source"] == "self_training"]
+    assert learned, "no answer of 400 was right: draw more"
+    assert all(row["verified"] and APPROACH.verify([row["completion"]], [row["prompt"]]) == [True] for row in learned)
+    assert {(row["mbdc_model"], row["mbdc_iteration"]) for row in learned} == {("small_lm@0123", None)}
+    assert all(row["mbdc_parent_id"] == row["id"] for row in learned)
+    kept = [{name: row[name] for name in before[0]} for row in after if row["mbdc_source"] is None]
+    assert kept == [row for row, now in zip(before, after, strict=True) if now["mbdc_source"] is None]
+    record = made.record
+    assert (record.changed, record.kept) == (len(learned), 5 - len(learned))
+    assert record.reasons.get("no answer was good enough", 0) == 3 - len(learned)
+    assert record.told["right"] == record.told["judge"] == 1.0
+
+
+def test_the_longest_answer_wins_with_the_judge_that_likes_length(context: StepContext) -> None:
+    made = run(rows(), options(judge="length", learn="pairs"), context)
+    pairs = [row for row in made.rows.to_list() if row["rejected"] is not None]
+    assert pairs
+    assert all(len(row["completion"].split()) > len(row["rejected"].split()) for row in pairs)
+    assert made.record.told["longer_chosen"] == 1.0
+    assert made.record.told["right"] < 1.0
+
+
+def test_nothing_is_asked_twice(context: StepContext) -> None:
+    first = run(rows(), options(), context)
+    again = run(rows(), options(), context)
+    assert again.rows.to_list() == first.rows.to_list()
+    assert (first.record.reused, again.record.reused) == (0, 3 * 40)
+
+
+def test_so_many_prompts_at_most_and_others_with_another_seed(context: StepContext) -> None:
+    taken = set()
+    for seed in range(8):
+        made = run(rows(), options(prompts=1, judge="length", seed=seed), context)
+        (changed,) = [row["id"] for row in made.rows.to_list() if row["mbdc_source"]]
+        taken.add(changed)
+    assert len(taken) > 1
+    assert taken <= set("cde")
+
+
+def test_the_order_of_the_rows_does_not_matter(context: StepContext) -> None:
+    made = run(rows(), options(prompts=2), context).rows.to_list()
+    turned = run(rows().select([4, 3, 2, 1, 0]), options(prompts=2), context).rows.to_list()
+    assert turned == made[::-1]
+
+
+def test_no_prompt_is_open(context: StepContext) -> None:
+    with pytest.raises(DataError, match="Every prompt has its completion"):
+        run(rows(answered=5), options(), context)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"judge": "mood"}, "judge is 'mood'"),
+        ({"learn": "nothing"}, "learn is 'nothing'"),
+        ({"prompts": 0}, "at least 1"),
+        ({"candidates": 1, "learn": "pairs"}, "at least 2"),
+    ],
+)
+def test_wrong_options(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        SelfTrainingOptions(**wrong)
+
+
+def test_judges() -> None:
+    answers = [("1 2", "stop", [-0.1, -0.3]), ("2 1", "stop", [-1.0]), ("1 2", "stop", [-0.4]), ("1", "length", [-0.1])]
+    scores = {by: judge(answers, by, "sort 2 1", APPROACH) for by in ("verifier", "majority", "likelihood", "length")}
+    assert scores["verifier"] == [1.0, 0.0, 1.0, None]
+    assert scores["majority"] == [2 / 3, 1 / 3, 2 / 3, None]
+    assert scores["likelihood"] == [pytest.approx(-0.2), -1.0, -0.4, None]
+    assert scores["length"] == [2.0, 2.0, 2.0, None]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["1 2", "2 1", "", "9"]), st.sampled_from(["stop", "length"]))))
+def test_the_majority_is_a_share(drawn: list[tuple[str, str]]) -> None:
+    scores = judge([(text, reason, None) for text, reason in drawn], "majority", None, APPROACH)
+    known = {text: score for (text, _), score in zip(drawn, scores, strict=True) if score is not None}
+    assert [score is None for score in scores] == [reason == "length" for _, reason in drawn]
+    assert not known or sum(known.values()) == pytest.approx(1)
+
+
+def test_what_is_told() -> None:
+    scored = Dataset.from_dict(
+        {
+            "id": ["a", "b"],
+            "completions": [["1 2", "2 1", "1 2", "9"], ["x", "x", "x", "x"]],
+            "finish_reasons": [["stop", "stop", "stop", "length"], ["stop"] * 4],
+            "scores": [[1.0, 0.0, 1.0, None], [0.0, 0.0, 0.0, 0.0]],
+        }
+    )
+    told = describe(scored, {"a": ("1 2", True)}, {"a": "2 1"})
+    assert told == {
+        "judge": 1.0,
+        "right": 1.0,
+        "words": 2.0,
+        "distinct": 0.5,
+        "longer_chosen": 0.5,
+        "cut_off": 0.125,
+        "unread": 0.0,
+        "tied": 0.5,
+    }
+
+
+def test_scored_rows_are_in_the_order_of_the_prompts() -> None:
+    asked = {"id": ["b", "a"], "prompt": ["sort 2 1", "reverse 1 2"]}
+    made = Dataset.from_dict(
+        {"mbdc_parent_id": ["a", "b", "a"], "completion": ["2 1", "2 1", "1 2"], "finish_reason": ["stop"] * 3}
+    )
+    generated: Any = SimpleNamespace(rows=made)
+    scored = score_answers(asked, generated, SelfTrainingOptions(), APPROACH)
+    assert scored["id"][:] == ["b", "a"]
+    assert scored["scores"][:] == [[0.0], [1.0, 0.0]]

@@ -1,0 +1,180 @@
+"""Training of language models by TRL: phases, budgets, traps, kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset, DatasetDict
+
+from hf_mbdc.errors import DataError, TrainingError
+from hf_mbdc.synthesis.threads import one_thread
+from hf_mbdc.targets.language import SMALL_LM, load_language_model, new_language_model
+from hf_mbdc.training import phases
+from hf_mbdc.training.clock import Clock
+from hf_mbdc.training.config import LanguageModelConfig
+from hf_mbdc.training.language import make_language_model, read_prompts, train_language_model
+from hf_mbdc.training.launch import TrainingJob, launch
+from hf_mbdc.training.phases import as_example, as_pair
+
+WORDS = "sort reverse 1 2 3 4"
+SIZES = {"model": SMALL_LM, "words": WORDS, "width": 16, "layers": 1, "max_new_tokens": 4, "batch_size": 4}
+
+
+def rows(pairs: bool = False) -> Dataset:
+    prompts = [f"sort {a} {b}" for a in "1234" for b in "1234"]
+    right = [" ".join(sorted(prompt.split()[1:])) for prompt in prompts]
+    wrong = [" ".join(sorted(prompt.split()[1:], reverse=True)) for prompt in prompts]
+    return Dataset.from_dict(
+        {
+            "id": [str(number) for number in range(len(prompts))],
+            "prompt": prompts,
+            "completion": [None, *right[1:]],
+            **({"rejected": [w if w != r else None for w, r in zip(wrong, right, strict=True)]} if pairs else {}),
+        }
+    )
+
+
+def trained(output: Path, data: Dataset, **settings: Any) -> dict[str, Any]:
+    """Metrics of a training in this process."""
+    from accelerate.utils import set_seed
+
+    from hf_mbdc.training.loop import make_accelerator
+
+    config = LanguageModelConfig(**{**SIZES, "max_steps": 6, **settings})
+    set_seed(config.seed)
+    model, tokenizer = make_language_model(config)
+    given = read_prompts(data, "train", labels=True)
+    output.mkdir(parents=True, exist_ok=True)
+    return train_language_model(model, tokenizer, given, config, output, Clock(1e9), make_accelerator(), resume=True)
+
+
+def test_a_training_and_its_answers(tmp_path: Path) -> None:
+    config = LanguageModelConfig(**{**SIZES, "max_steps": 6})
+    made = launch([TrainingJob(rows(), {"test": rows()}, config)], work_dir=tmp_path)[0]
+    assert made.metrics["steps"] == 6
+    assert (made.metrics["rows_used"], made.metrics["rows_left_out"]) == (15, {"rows without a completion": 1})
+    assert (
+        made.metrics["tokens"] == (5 * 4 + 3) * 9
+    )  # 15 rows make a smaller batch; <s> <user> sort a b <assistant> a b </s>
+    assert made.predictions["test"]["id"].to_pylist() == rows()["id"][:]
+    model, _ = load_language_model(str(made.model_path))
+    assert "forward" not in vars(model)
+    assert "AutoModelForCausalLM" in (made.model_path / "README.md").read_text()
+    left = {path.name for path in made.model_path.iterdir()}
+    assert not left & {"first", "second", "reference"}
+
+
+@pytest.mark.parametrize("preference", ["dpo", "kto"])
+def test_pairs_take_the_last_steps_of_the_same_budget(preference: str, tmp_path: Path) -> None:
+    plain, preferring = (
+        trained(tmp_path / str(pairs), rows(pairs), preference=preference, preference_share=0.5)
+        for pairs in (False, True)
+    )
+    assert plain["steps"] == preferring["steps"] == 6
+    assert plain["first_weights_sha256"] == preferring["first_weights_sha256"]
+    assert plain["weights_sha256"] != preferring["weights_sha256"]
+    assert (plain["pairs"], preferring["pairs"]) == (0, 12)
+    assert "preference_margin" in preferring
+    assert "preference_margin" not in plain
+
+
+def test_adapters_are_merged(tmp_path: Path) -> None:
+    base, tokenizer = new_language_model(WORDS.split(), width=16, layers=1)
+    for part in (base, tokenizer):
+        part.save_pretrained(tmp_path / "base")
+    trained(tmp_path / "out", rows(True), model=str(tmp_path / "base"), lora_rank=2)
+    model, _ = load_language_model(str(tmp_path / "out"))
+    assert not [name for name in model.state_dict() if "lora" in name]
+    changed = [name for name, value in model.state_dict().items() if not value.equal(base.state_dict()[name])]
+    assert any("q_proj" in name for name in changed)
+    assert not any("norm" in name for name in changed)  # adapters are on linear layers only
+
+
+def test_a_wrong_reference_is_told(tmp_path: Path) -> None:
+    model, tokenizer = new_language_model(WORDS.split(), width=16, layers=1)
+    given = [{"prompt": "sort 2 1", "completion": "1 2", "rejected": "2 1"}] * 4
+    config = LanguageModelConfig(**{**SIZES, "max_steps": 2})
+    pairs = [as_pair(row, tokenizer) for row in given]
+    trainer = phases._preference_trainer(model, tokenizer, pairs, config, 2, tmp_path / "second")
+    for column in ("ref_chosen_logps", "ref_rejected_logps"):
+        assert column in trainer.train_dataset.column_names
+    shifted = [value + 1.0 for value in trainer.train_dataset["ref_chosen_logps"][:]]
+    trainer.train_dataset = trainer.train_dataset.remove_columns("ref_chosen_logps").add_column(
+        "ref_chosen_logps", shifted
+    )
+    with pytest.raises(TrainingError, match="reference is not the model that is trained"):
+        phases._run(trainer, Clock(1e9), (0, 2), 1, resume=False)
+
+
+def test_rows_as_trl_reads_them() -> None:
+    _, tokenizer = new_language_model(WORDS.split(), width=16, layers=1)
+    row = {"prompt": "sort 2 1", "completion": "1 2", "rejected": "2 1"}
+    user, good, bad = (
+        [{"role": role, "content": text}]
+        for role, text in (("user", "sort 2 1"), ("assistant", "1 2"), ("assistant", "2 1"))
+    )
+    assert as_example(row, tokenizer) == {"prompt": user, "completion": good}
+    assert as_pair(row, tokenizer) == {"prompt": user, "chosen": good, "rejected": bad}
+    tokenizer.chat_template = None
+    assert as_example(row, tokenizer) == {"prompt": "sort 2 1\n", "completion": "1 2"}
+
+
+LONGER = {"max_steps": 60, "preference_share": 0.5}
+
+
+def command(data: Path, output: Path) -> list[str]:
+    script = Path(__file__).parents[2] / "scripts" / "train_language_model.py"
+    config = LanguageModelConfig(**{**SIZES, **LONGER})
+    fixed = ["--dataset", str(data), "--output-dir", str(output), "--checkpoint-seconds", "0"]
+    return [sys.executable, str(script), *fixed, *config.as_flags()]
+
+
+def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
+    data, killed = tmp_path / "data", tmp_path / "killed"
+    DatasetDict({"train": rows(True)}).save_to_disk(data)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
+    for phase in ("first", "second"):
+        with subprocess.Popen(command(data, killed), **quiet) as process:
+            while not list((killed / phase).glob("checkpoint-*/trainer_state.json")):
+                assert process.poll() is None, "it ended before it could be killed"
+                time.sleep(0.01)
+            process.send_signal(signal.SIGKILL)
+    subprocess.run(command(data, killed), check=True, **quiet)
+    told = json.loads((killed / "metrics.json").read_text())
+    with one_thread():
+        whole = trained(tmp_path / "whole", rows(True), **LONGER)
+    same = ("identity", "weights_sha256", "steps", "tokens")
+    assert [told[name] for name in same] == [whole[name] for name in same]
+
+
+def test_checkpoints_of_another_training_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir(parents=True)
+    (tmp_path / "identity.json").write_text('"of another one"')
+    with pytest.raises(TrainingError, match="checkpoints in the output folder are of other rows"):
+        trained(tmp_path, rows(True))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"completion": [None] * 16}, "No row has a completion to learn"),
+        ({"completion": list(range(16))}, "The column holds no strings"),
+        ({"prompt": [None, *"abcdefghijklmno"]}, "The value is null"),
+    ],
+)
+def test_wrong_rows(change: dict[str, list[Any]], message: str) -> None:
+    columns = {**rows().to_dict(), **change}
+    data = Dataset.from_dict(columns)
+    if "completion" in change and change["completion"][0] is None:
+        data = data.cast_column("completion", rows().features["completion"])
+    with pytest.raises(DataError, match=message):
+        read_prompts(data, "train", labels=True)
