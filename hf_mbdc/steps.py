@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from hf_mbdc.recipe import Recipe, StepRecipe
     from hf_mbdc.synthesis.reuse import Earlier
     from hf_mbdc.synthesis.step import Step, StepContext, StepResult
+    from hf_mbdc.training.launch import TrainingResult
     from hf_mbdc.workbench import Workbench
 
 MODULES = {  # of hf_mbdc.synthesis, each with its STEP
     "filter_texts": "filter_texts",
     "relabel_occurrences": "relabel_occurrences",
     "render": "word_images",
+    "self_training": "self_training",
     "tail_characters": "tail_words",
 }
 
@@ -88,12 +90,13 @@ def synthesize(
     dataset: DatasetDict,
     earlier: Sequence[Earlier | None] = (),
     misses: Callable[[], Mapping[str, int]] | None = None,
+    target: Callable[[], TrainingResult] | None = None,
 ) -> Made:
     """Runs steps on the train split, and those that prepare rows on all; gives every split the provenance columns.
 
     Args:
         earlier: for each step the rows whose models it may use again.
-        misses: as of `StepContext`.
+        misses, target: as of `StepContext`.
     """
     from datasets import DatasetDict
 
@@ -111,6 +114,7 @@ def synthesize(
                     others={name: rows for name, rows in splits.items() if name != split},
                     earlier=earlier[number] if number < len(earlier) else None,
                     misses=misses,
+                    target=target,
                     on_progress=functools.partial(_part, update, place, len(names)),
                 )
                 result = _run(item.name, splits[split], options, context)

@@ -220,7 +220,8 @@ def _learn(
     from hf_mbdc.synthesis.preferences.pairs import PairOptions, build_pairs
 
     best = build_pairs(scored, PairOptions("sft", good_from=options.bar, seed=options.seed))
-    taken = dict(zip(best.rows["mbdc_parent_id"][:], best.rows["completion"][:], strict=True))
+    columns = (best.rows[name][:] for name in ("mbdc_parent_id", "completion", "score"))
+    taken = {key: (text, score) for key, text, score in zip(*columns, strict=True)}
     worse: dict[str, str] = {}
     if options.learn == "pairs":
         pairs = build_pairs(scored, PairOptions("preference", seed=options.seed)).rows
@@ -228,12 +229,12 @@ def _learn(
             *(pairs[name][:] for name in ("id", "chosen", "rejected", "chosen_score")), strict=True
         ):
             if score >= options.bar:
-                taken[key], worse[key] = chosen, rejected
+                taken[key], worse[key] = (chosen, score), rejected
     place = dict(zip(scored["id"][:], waiting.tolist(), strict=True))
     keys = [key for key in place if key in taken]
     positions = np.array([place[key] for key in keys], np.int64)
     references = rows.select_columns([approach.reference]).select(positions)[:][approach.reference]
-    completions = [taken[key] for key in keys]
+    completions = [taken[key][0] for key in keys]
     verified = approach.verify(completions, references)
     changed = {
         "completion": completions,
@@ -253,25 +254,41 @@ def _learn(
         changed=len(keys),
         reasons={ANSWERED: len(keys), **_left(scored, taken)},
         reused=made.reused,
-        told=describe(scored, dict(zip(keys, zip(completions, verified, strict=True), strict=True)), worse),
+        told=describe(
+            scored, [Learned(*taken[key], right, worse.get(key)) for key, right in zip(keys, verified, strict=True)]
+        ),
     )
     return StepResult(replace_rows(add_provenance_columns(rows), positions, changed), record)
 
 
-def _left(scored: Dataset, taken: Mapping[str, str]) -> dict[str, int]:
+def _left(scored: Dataset, taken: Mapping[str, Any]) -> dict[str, int]:
     left = len(scored) - len(taken)
     return {"no answer was good enough": left} if left else {}
 
 
-def describe(
-    scored: Dataset, taken: Mapping[str, tuple[str, bool | None]], worse: Mapping[str, str]
-) -> dict[str, float]:
+@dataclass(frozen=True)
+class Learned:
+    """An answer that is learned.
+
+    Args:
+        text: of it.
+        score: the judge's.
+        right: whether the verifier takes it for right; None where it cannot tell.
+        rejected: the answer that it is preferred to, if any.
+    """
+
+    text: str
+    score: float
+    right: bool | None
+    rejected: str | None = None
+
+
+def describe(scored: Dataset, learned: Sequence[Learned]) -> dict[str, float]:
     """What the answers look like, so that one sees when a judge is pleased and the answers are not better.
 
     Args:
-        scored: as of `score_answers`.
-        taken: id → the answer that is learned, and whether the verifier takes it for right.
-        worse: id → the answer that is rejected beside it.
+        scored: all answers, as of `score_answers`.
+        learned: those that are learned.
 
     Returns:
         `judge`: mean score of what is learned · `right`: share of it that the verifier takes for right · `words`: mean
@@ -279,31 +296,21 @@ def describe(
         answers · `tied`: share of prompts whose answers all have one score · `longer_chosen`: share of pairs whose
         chosen answer is the longer one (equal lengths count half). What cannot be told is left out.
     """
-    told: dict[str, float] = {}
-    scores, known, cut, distinct, tied = [], 0, 0, [], 0
-    total = 0
-    for key, texts, reasons, own in zip(
-        *(scored[name][:] for name in ("id", "completions", "finish_reasons", "scores")), strict=True
-    ):
-        total += len(texts)
-        cut += sum(reason == "length" for reason in reasons)
-        read = [score for score in own if score is not None]
-        known += len(read)
-        tied += len(set(read)) == 1
-        if texts:
-            distinct.append(len(set(texts)) / len(texts))
-        if key in taken:
-            scores += [score for text, score in zip(texts, own, strict=True) if text == taken[key][0]][:1]
-    right = [one for _, one in taken.values() if one is not None]
-    lengths = {key: np.sign(len(taken[key][0]) - len(text)) for key, text in worse.items()}
+    columns = (scored[name][:] for name in ("completions", "finish_reasons", "scores"))
+    rows = [(texts, reasons, [s for s in own if s is not None]) for texts, reasons, own in zip(*columns, strict=True)]
+    total = sum(len(texts) for texts, _, _ in rows)
+    cut = sum(reason == "length" for _, reasons, _ in rows for reason in reasons)
+    pairs = [(len(one.text), len(one.rejected)) for one in learned if one.rejected is not None]
     figures: dict[str, list[float]] = {
-        "judge": [score for score in scores if score is not None],
-        "right": [float(one) for one in right],
-        "words": [float(len(text.split())) for text, _ in taken.values()],
-        "distinct": distinct,
-        "longer_chosen": [(float(sign) + 1) / 2 for sign in lengths.values()],
+        "judge": [one.score for one in learned],
+        "right": [float(one.right) for one in learned if one.right is not None],
+        "words": [float(len(one.text.split())) for one in learned],
+        "distinct": [len(set(texts)) / len(texts) for texts, _, _ in rows if texts],
+        "longer_chosen": [(float(np.sign(chosen - rejected)) + 1) / 2 for chosen, rejected in pairs],
+        "tied": [float(len(set(read)) == 1) for _, _, read in rows],
     }
     told = {name: float(np.mean(values)) for name, values in figures.items() if values}
     if total:
-        told |= {"cut_off": cut / total, "unread": (total - cut - known) / total, "tied": tied / len(scored)}
+        read_in_all = sum(len(read) for _, _, read in rows)
+        told |= {"cut_off": cut / total, "unread": (total - cut - read_in_all) / total}
     return {name: round(value, 4) for name, value in told.items()}

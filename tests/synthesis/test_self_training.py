@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import hf_mbdc
 from hf_mbdc.approaches.text_generation import TextGeneration
 from hf_mbdc.errors import DataError, RecipeError
-from hf_mbdc.synthesis.self_training import SelfTrainingOptions, describe, judge, run, score_answers
+from hf_mbdc.synthesis.self_training import Learned, SelfTrainingOptions, describe, judge, run, score_answers
 from hf_mbdc.synthesis.step import StepContext
 from hf_mbdc.targets.language import new_language_model
 
@@ -142,7 +142,7 @@ def test_what_is_told() -> None:
             "scores": [[1.0, 0.0, 1.0, None], [0.0, 0.0, 0.0, 0.0]],
         }
     )
-    told = describe(scored, {"a": ("1 2", True)}, {"a": "2 1"})
+    told = describe(scored, [Learned("1 2", 1.0, True, "2 1")])
     assert told == {
         "judge": 1.0,
         "right": 1.0,
