@@ -64,6 +64,10 @@ def test_nothing_new_changes_nothing() -> None:
     assert run([{"id": "a", "text": SEA}], [SEA]).rows["id"][:] == ["a"]  # rows without provenance are no model's
 
 
+def test_an_older_row_with_the_id_of_a_refused_one_stays() -> None:
+    assert run([row("a", HILL), row("a", HILL, "made")], []).rows["mbdc_source"][:] == [None]
+
+
 def test_a_recipe_finds_the_step() -> None:
     options = step_options("filter_texts", {"columns": ["text"], "near_duplicates": 0.8, "languages": ["en"]}, key="k")
     assert options == FilterOptions(columns=("text",), near_duplicates=0.8, languages=("en",))

@@ -44,7 +44,7 @@ def find_equal(texts: Sequence[str], evaluation: Sequence[str], *, least: int = 
     known, first = np.unique(hashes[here:][enough[here:]], return_index=True)
     place = np.flatnonzero(enough[here:])[first]
     found = np.minimum(np.searchsorted(known, hashes[:here]), max(len(known) - 1, 0))
-    same = enough[:here] & (known[found] == hashes[:here]) if len(known) else np.zeros(here, bool)
+    same = known[found] == hashes[:here] if len(known) else np.zeros(here, bool)
     return np.where(same, place[found] if len(place) else -1, -1)
 
 
@@ -71,7 +71,6 @@ class NgramIndex:
         self.n, self.texts = n, len(evaluation)
         tokens = tokenize(evaluation)
         _, different = np.unique(tokens.text_hashes(), return_index=True)  # a passage of many questions is one text
-        different.sort()
         ngrams, text = tokens.take(different).ngrams(n)
         order = np.lexsort((text, ngrams))
         ngrams, text = ngrams[order], text[order]

@@ -155,14 +155,14 @@ class _Verdicts:
         return np.array([row for row, reason in enumerate(self.reasons) if not reason], np.int64)
 
     def reject(self, rows: np.ndarray, reasons: Sequence[str]) -> None:
-        """Refuses the rows for which there is a reason; the first one that a row gets stays."""
+        """Refuses those of the open rows for which there is a reason."""
         for row, reason in zip(rows.tolist(), reasons, strict=True):
-            self.reasons[row] = self.reasons[row] or reason
+            self.reasons[row] = reason
 
     def reject_like(self, rows: np.ndarray, like: np.ndarray, reason: str, against: str, ids: Sequence[str]) -> None:
-        """Refuses the rows that are like another one, whose position is not −1."""
+        """Refuses those of the open rows that are like another one, whose position is not −1."""
         for row, other in zip(rows.tolist(), like.tolist(), strict=True):
-            if other >= 0 and not self.reasons[row]:
+            if other >= 0:
                 self.reasons[row], self.like[row], self.against[row] = reason, ids[other], against
 
 
@@ -210,9 +210,8 @@ def _judge_contamination(given: _Texts, verdicts: _Verdicts, split: str, side: _
     """Texts that an evaluation split has, too: whole rows, texts of a column, n-grams of any column."""
     from hf_mbdc.synthesis.filters.contamination import NgramIndex, find_equal
 
-    if side.columns == given.columns:  # else one short text might be all there is to compare
-        rows = verdicts.open
-        verdicts.reject_like(rows, find_equal(given.joined(rows), side.joined(), least=1), EQUAL, split, side.ids)
+    rows = verdicts.open
+    verdicts.reject_like(rows, find_equal(given.joined(rows), side.joined(), least=1), EQUAL, split, side.ids)
     for name in side.columns:
         rows = verdicts.open
         like = find_equal(given.column(name, rows), side.column(name))

@@ -23,6 +23,7 @@ def test_other_languages_are_named() -> None:
 
 def test_short_texts_and_formulas_are_not_judged() -> None:
     assert find_other_languages(["Das ist ein Haus", "12 + 30 = 42; 42 * 2 = 84", ""], ["en"]) == ["", "", ""]
+    assert find_other_languages(["State quarters:35(2/5)=14 quarters\nPennsylvania:14(.50)=7 quarters"], ["en"]) == [""]
 
 
 def test_a_language_that_is_not_known_is_told() -> None:

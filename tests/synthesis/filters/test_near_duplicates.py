@@ -118,6 +118,13 @@ def test_the_bands_propose_pairs_at_the_threshold(threshold: float) -> None:
     assert (found == np.arange(200)).mean() >= 0.97
 
 
+def test_a_word_counts_as_often_as_it_stands() -> None:
+    """Texts that have little but one word in common, often."""
+    texts = ["the " * 14 + " ".join(f"{pair}w{n}" for n in range(6)) for pair in range(30)]
+    others = ["the " * 14 + " ".join(f"{pair}x{n}" for n in range(6)) for pair in range(30)]
+    assert (near_known(others, texts) >= 0).all()
+
+
 def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(1)
     texts = []

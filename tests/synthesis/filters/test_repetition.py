@@ -61,7 +61,15 @@ def test_a_loop_is_found_wherever_it_was_cut_off(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["no, no, no, no", "x" * 63, "ab" * 16, "a b c " * 20 + "and that is all", "1/3 = 0.33333"]
+    "text",
+    [
+        "no, no, no, no",
+        "x" * 63,
+        "a sentence that stands there, but thrice only. " * 3,
+        "ab" * 16,
+        "a b c " * 20 + "and that is all",
+        "1/3 = 0.33333",
+    ],
 )
 def test_what_repeats_little_or_goes_on_is_no_loop(text: str) -> None:
     assert not is_loop(text)
