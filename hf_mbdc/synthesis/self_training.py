@@ -20,6 +20,7 @@ import numpy as np
 
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.records import StepRecord
+from hf_mbdc.synthesis.self_answers import NAME, Answer, Answers, refine, sample
 from hf_mbdc.synthesis.step import Step, StepContext, StepResult
 from hf_mbdc.transforms.rows import add_provenance_columns, replace_rows
 
@@ -27,12 +28,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from hf_mbdc.approaches.text_generation import TextGeneration
-    from hf_mbdc.generation import Generated
 
-NAME = "self_training"
-STORE = "completions.sqlite"
 ANSWERED = "the target answered the prompt itself"
 Judge = Literal["verifier", "majority", "likelihood", "length"]
+Method = Literal["sample", "refine"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,10 @@ class SelfTrainingOptions:
 
     Args:
         prompts: of those without a completion, so many at most; drawn by their ids.
-        candidates: answers drawn for each.
+        candidates: answers drawn for each; with `refine` so many drafts at most.
+        method: `sample` draws all answers of a prompt alike; `refine` shows the target its wrong draft and asks again
+            (Madaan et al. 2023, Self-Refine, https://arxiv.org/abs/2303.17651, with the verifier's verdict in place of
+            words as feedback).
         temperature, top_p, max_tokens: of the answers, see `hf_mbdc.generation.Sampling`.
         judge: what scores them: `verifier` (1 for a right answer, 0 for a wrong one), `majority` (share of the prompt's
             answers that agree with it), `likelihood` (mean log-probability of its tokens), `length` (its words).
@@ -56,6 +58,7 @@ class SelfTrainingOptions:
 
     prompts: int = 1000
     candidates: int = 8
+    method: Method = "sample"
     temperature: float = 0.9
     top_p: float = 1.0
     max_tokens: int = 256
@@ -68,10 +71,14 @@ class SelfTrainingOptions:
         for name, least in (("prompts", 1), ("candidates", 1 if self.learn == "answers" else 2)):
             if getattr(self, name) < least:
                 raise RecipeError(f"It must be at least {least}", key=name, value=getattr(self, name))
-        for name, known in (("judge", get_args(Judge)), ("learn", ("answers", "pairs"))):
+        choices = {"judge": get_args(Judge), "method": get_args(Method), "learn": ("answers", "pairs")}
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 mend = f"Take one of {', '.join(known)}."
                 raise RecipeError(f"{name} is {getattr(self, name)!r}", key=name, mend=mend)
+        if self.method == "refine" and self.judge != "verifier":
+            mend = "Take the verifier as judge, or method: sample."
+            raise RecipeError("Drafts are refined as long as a verifier calls them wrong", key="method", mend=mend)
 
     @property
     def bar(self) -> float:
@@ -93,12 +100,13 @@ def run(rows: Dataset, options: SelfTrainingOptions, context: StepContext) -> St
     target = context.target()
     columns = list(dict.fromkeys(["id", "prompt", context.approach.reference]))
     asked = rows.select_columns(columns).select(waiting)[:]
-    made = _answers(asked, options, target.model_path, context)
-    scored = score_answers(asked, made, options, context.approach)
-    return _learn(rows, waiting, scored, options, context.approach, target.model_id, made)
+    answer = refine if options.method == "refine" else sample
+    answers = answer(asked, options, target.model_path, context)
+    scored = score_answers(asked, answers, options, context.approach)
+    return _learn(rows, waiting, scored, options, context.approach, target.model_id, answers)
 
 
-STEP = Step(SelfTrainingOptions, run, approaches=("text_generation",))
+STEP = Step(SelfTrainingOptions, run, approaches=("text_generation",), trains=True)
 
 
 def _waiting(rows: Dataset, options: SelfTrainingOptions) -> np.ndarray:
@@ -114,67 +122,35 @@ def _waiting(rows: Dataset, options: SelfTrainingOptions) -> np.ndarray:
     return np.sort(open_rows[np.argsort(draws, kind="stable")[: options.prompts]])
 
 
-def _answers(
-    asked: Mapping[str, Sequence[Any]], options: SelfTrainingOptions, folder: Any, context: StepContext
-) -> Generated:
-    """All candidates of all prompts; those that were drawn before are in the store of the work dir."""
-    from hf_mbdc.generation import LocalGenerator, Request, Sampling, generate_with_rejected, samples
-    from hf_mbdc.synthesis.threads import one_thread
-    from hf_mbdc.targets.language import ask, load_language_model
-
-    model, tokenizer = load_language_model(str(folder))
-    drawn = Sampling(
-        options.temperature, options.top_p, max_tokens=options.max_tokens, logprobs=options.judge == "likelihood"
-    )
-    pairs = zip(asked["id"], asked["prompt"], strict=True)
-    requests = samples([Request(key, **ask(prompt, tokenizer)) for key, prompt in pairs], options.candidates)
-    with one_thread() as device:
-        generator = LocalGenerator(model.to(device), tokenizer, drawn, options.seed, name=NAME)
-        return generate_with_rejected(
-            requests, generator, store=context.work_dir / STORE, on_progress=context.on_progress
-        )
-
-
 def score_answers(
-    asked: Mapping[str, Sequence[Any]], made: Generated, options: SelfTrainingOptions, approach: TextGeneration
+    asked: Mapping[str, Sequence[Any]], answers: Answers, options: SelfTrainingOptions, approach: TextGeneration
 ) -> Dataset:
     """The judge's scores of all answers, one row a prompt, as `build_pairs` reads them.
 
     Args:
         asked: `id`, `prompt` and the column of the verifier's reference.
-        made: their answers; one that was cut off has no score.
+        answers: to each prompt; one that was cut off has no score.
     """
     from datasets import Dataset, Features, List, Value
 
-    names = ["mbdc_parent_id", "completion", "finish_reason"]
-    logprobs = made.rows["logprobs"][:] if "logprobs" in made.rows.column_names else [None] * len(made.rows)
-    grouped: dict[str, list[tuple[str, str, Any]]] = {key: [] for key in asked["id"]}
-    for key, text, reason, numbers in zip(*(made.rows[name][:] for name in names), logprobs, strict=True):
-        grouped[key].append((text, reason, numbers))
-    references = dict(zip(asked["id"], asked[approach.reference], strict=True))
-    scores = [judge(found, options.judge, references[key], approach) for key, found in grouped.items()]
-    texts, numbers = List(Value("string")), List(Value("float64"))
-    features = Features(
-        {
-            "id": Value("string"),
-            "prompt": Value("string"),
-            "completions": texts,
-            "finish_reasons": texts,
-            "scores": numbers,
-        }
-    )
+    found = [answers.of[key] for key in asked["id"]]
     columns = {
-        "id": list(grouped),
+        "id": asked["id"],
         "prompt": asked["prompt"],
-        "completions": [[text for text, _, _ in found] for found in grouped.values()],
-        "finish_reasons": [[reason for _, reason, _ in found] for found in grouped.values()],
-        "scores": scores,
+        "completions": [[text for text, _, _ in own] for own in found],
+        "finish_reasons": [[reason for _, reason, _ in own] for own in found],
+        "scores": [
+            judge(own, options.judge, reference, approach)
+            for own, reference in zip(found, asked[approach.reference], strict=True)
+        ],
     }
-    return Dataset.from_dict(columns, features=features)
+    text, texts, numbers = Value("string"), List(Value("string")), List(Value("float64"))
+    kinds = (text, text, texts, texts, numbers)
+    return Dataset.from_dict(columns, features=Features(dict(zip(columns, kinds, strict=True))))
 
 
 def judge(
-    answers: Sequence[tuple[str, str, Sequence[float] | None]],
+    answers: Sequence[Answer],
     by: Judge,
     reference: str | None,
     approach: TextGeneration,
@@ -182,7 +158,7 @@ def judge(
     """Scores of the answers to one prompt, None for those that were cut off or cannot be read.
 
     Args:
-        answers: (text, finish reason, log-probabilities of the tokens).
+        answers: see `Answers`.
         by: see `SelfTrainingOptions`; only `verifier` looks at `reference`.
 
     Example:
@@ -214,7 +190,7 @@ def _learn(
     options: SelfTrainingOptions,
     approach: TextGeneration,
     model: str,
-    made: Generated,
+    answers: Answers,
 ) -> StepResult:
     """Writes the best answers, and with `pairs` a worse one, into the rows of their prompts."""
     from hf_mbdc.synthesis.preferences.pairs import PairOptions, build_pairs
@@ -253,7 +229,8 @@ def _learn(
         kept=len(rows) - len(keys),
         changed=len(keys),
         reasons={ANSWERED: len(keys), **_left(scored, taken)},
-        reused=made.reused,
+        reused=answers.reused,
+        cost=answers.cost,
         told=describe(
             scored, [Learned(*taken[key], right, worse.get(key)) for key, right in zip(keys, verified, strict=True)]
         ),

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 import hf_mbdc
 from hf_mbdc.approaches.text_generation import TextGeneration
 from hf_mbdc.errors import DataError, RecipeError
+from hf_mbdc.synthesis import self_answers
+from hf_mbdc.synthesis.self_answers import Answers
 from hf_mbdc.synthesis.self_training import Learned, SelfTrainingOptions, describe, judge, run, score_answers
 from hf_mbdc.synthesis.step import StepContext
 from hf_mbdc.targets.language import new_language_model
@@ -157,10 +159,31 @@ def test_what_is_told() -> None:
 
 def test_scored_rows_are_in_the_order_of_the_prompts() -> None:
     asked = {"id": ["b", "a"], "prompt": ["sort 2 1", "reverse 1 2"]}
-    made = Dataset.from_dict(
-        {"mbdc_parent_id": ["a", "b", "a"], "completion": ["2 1", "2 1", "1 2"], "finish_reason": ["stop"] * 3}
-    )
-    generated: Any = SimpleNamespace(rows=made)
-    scored = score_answers(asked, generated, SelfTrainingOptions(), APPROACH)
+    answers = Answers({"a": [("2 1", "stop", None), ("1 2", "stop", None)], "b": [("2 1", "stop", None)]})
+    scored = score_answers(asked, answers, SelfTrainingOptions(), APPROACH)
     assert scored["id"][:] == ["b", "a"]
     assert scored["scores"][:] == [[0.0], [1.0, 0.0]]
+
+
+def test_a_wrong_draft_is_shown_and_a_right_one_ends_it(context: StepContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = {"c": ["1", "2", "3"], "d": ["3"], "e": ["2", "x"]}  # prompts sort 3, reverse 3, sort 1
+    asked: list[dict[str, list[str]]] = []
+
+    def answer(requests: Any, *_: Any) -> Answers:
+        asked.append({request.key: [turn["content"] for turn in request.messages] for request in requests})
+        drafts = {request.key: script[request.key][len(asked) - 1] for request in requests}
+        return Answers({key: [(text, "length" if text == "x" else "stop", None)] for key, text in drafts.items()})
+
+    monkeypatch.setattr(self_answers, "_asked", answer)
+    made = run(rows(), options(method="refine", candidates=3), context)
+    assert asked == [
+        {"c": ["sort 3"], "d": ["reverse 3"], "e": ["sort 1"]},
+        {"c": ["sort 3", "1", "sort 3"], "e": ["sort 1", "2", "sort 1"]},
+        {"c": ["sort 3", "1", "sort 3", "2", "sort 3"]},  # the draft that was cut off is not shown
+    ]
+    assert {row["id"]: row["completion"] for row in made.rows.to_list()[2:]} == {"c": "3", "d": "3", "e": None}
+
+
+def test_refining_needs_the_verifier() -> None:
+    with pytest.raises(RecipeError, match="as long as a verifier calls them wrong"):
+        SelfTrainingOptions(method="refine", judge="majority")
