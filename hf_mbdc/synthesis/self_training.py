@@ -96,7 +96,7 @@ def run(rows: Dataset, options: SelfTrainingOptions, context: StepContext) -> St
     """
     if context.target is None:
         raise RecipeError("The step needs a target that was trained", key="steps.name", step=NAME)
-    waiting = _waiting(rows, options)
+    waiting = open_prompts(rows, options)
     target = context.target()
     columns = list(dict.fromkeys(["id", "prompt", context.approach.reference]))
     asked = rows.select_columns(columns).select(waiting)[:]
@@ -109,7 +109,7 @@ def run(rows: Dataset, options: SelfTrainingOptions, context: StepContext) -> St
 STEP = Step(SelfTrainingOptions, run, approaches=("text_generation",), trains=True)
 
 
-def _waiting(rows: Dataset, options: SelfTrainingOptions) -> np.ndarray:
+def open_prompts(rows: Dataset, options: SelfTrainingOptions) -> np.ndarray:
     """The positions of the prompts to answer, in the order of the rows."""
     from hf_mbdc.transforms.draws import row_keys, uniform
 
