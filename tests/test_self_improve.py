@@ -1,0 +1,74 @@
+"""A language model makes its own data: two iterations with a real small model, and what the card tells of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import load_dataset
+from huggingface_hub import snapshot_download
+
+import hf_mbdc as mbdc
+from hf_mbdc.errors import RecipeError
+from hf_mbdc.recipe import Recipe, read_recipe
+
+ID = "me/self"
+TEXT = """
+repo_id: me/self
+dataset: {{name: made_problems, options: {{problems: 240, answered: {answered}, split_fractions: [0.6, 0.1, 0.3]}}}}
+approach: {{name: text_generation, options: {{verifier: made_problems}}}}
+target:
+  model: small_lm
+  training: {{max_steps: 8, batch_size: 8, max_new_tokens: 8, max_length: 64, width: 16, layers: 1}}
+evaluation: {{slice_by: family, cluster_by: id, seeds: [0], decisions: 2}}
+iterations:
+  - message: Problems
+  - message: The longest answers
+    steps: [{{name: self_training, why: A planted flaw., options: {options}}}]
+"""
+LONGEST = "{prompts: 20, candidates: 3, max_tokens: 4, judge: length, learn: pairs}"
+
+
+def recipe(folder: Path, **changes: Any) -> Recipe:
+    path = folder / "recipe.yaml"
+    path.write_text(TEXT.format(**{"answered": 40, "options": LONGEST, **changes}), encoding="utf-8")
+    return read_recipe(path, repository=folder / "repo")
+
+
+def test_a_judge_that_likes_length(tmp_path: Path) -> None:
+    made = mbdc.run(recipe(tmp_path), work_dir=tmp_path / "work", progress=False)
+    assert made.decision.verdict != "accept"
+    (step,) = made.steps
+    assert 0 < step.changed <= 20  # an answer that was cut off is not learned
+    assert step.model is not None
+    assert step.model.startswith("small_lm@")
+    assert step.cost.model_calls == 60
+    assert 0 <= step.told["longer_chosen"] <= 1
+    assert step.told["judge"] == pytest.approx(step.told["words"])
+    assert "preference_margin" in made.scores
+    assert {part.name for part in made.evidence.slices} == {"sort", "reverse", "sentence"}
+
+    where = snapshot_download(
+        ID, repo_type="dataset", revision=made.branch, cache_dir=tmp_path / "repo", local_files_only=True
+    )
+    card = (Path(where) / "README.md").read_text(encoding="utf-8")
+    assert "a judge that is more pleased while the target gains nothing" in card
+    assert "| Version | Target gains | judge's score |" in card.replace("’", "'").replace("&#39;", "'")
+    rows = load_dataset(where)["train"]
+    answered = rows.filter(lambda source: source == "self_training", input_columns="mbdc_source")
+    assert len(answered) == step.changed
+    assert set(answered["mbdc_iteration"][:]) == {made.version}
+    assert set(answered["answer"][:]) == {None}
+    baseline = mbdc.load(ID, "v1.0.0", repository=tmp_path / "repo")["train"]
+    assert sum(text is not None for text in baseline["completion"][:]) == 40
+
+    # The target that answered is the one that was measured on the baseline, and a second run asks and trains nothing.
+    assert len(list((tmp_path / "work").glob("*/metrics.json"))) == 2
+    again = mbdc.run(recipe(tmp_path), work_dir=tmp_path / "work", progress=False)
+    assert again.sha == made.sha
+
+
+def test_a_wrong_option_is_told_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"No such choice \(key 'iterations\[1\].steps\[0\].options.judge'"):
+        mbdc.run(recipe(tmp_path, options="{judge: mood}"), work_dir=tmp_path / "work", progress=False)
