@@ -15,7 +15,9 @@ class Scripted:
         self.reply = reply
         self.asked: list[list[Ask]] = []  # by turn
 
-    def ask(self, named: Sequence[tuple[str, Ask]]) -> tuple[list[Answer], Cost]:
+    def ask(
+        self, named: Sequence[tuple[str, Ask]], on_progress: Callable[[float], None] | None = None
+    ) -> tuple[list[Answer], Cost]:
         assert len({key for key, _ in named}) == len(named)
         self.asked.append([ask for _, ask in named])
         replies = [self.reply(ask) for _, ask in named]

@@ -11,16 +11,24 @@ Deviation: the papers train on several right answers a prompt; here a row has on
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from hf_mbdc.errors import DataError, RecipeError
-from hf_mbdc.records import StepRecord
-from hf_mbdc.synthesis.self_answers import NAME, Answer, Answers, refine, sample
+from hf_mbdc.generation.completions import Sampling
+from hf_mbdc.records import Cost, StepRecord
+from hf_mbdc.synthesis.methods import judges
+from hf_mbdc.synthesis.methods.best_of_n import judged
+from hf_mbdc.synthesis.methods.dialogue import Dialogue, Models, converse
+from hf_mbdc.synthesis.methods.drafts import drafts
+from hf_mbdc.synthesis.methods.expected_score import ExpectedScoreOptions, expected_score
+from hf_mbdc.synthesis.methods.scored_rows import Scored, scored_rows
+from hf_mbdc.synthesis.methods.self_rewarding import SelfRewardingOptions, self_rewarding
 from hf_mbdc.synthesis.step import Step, StepContext, StepResult
 from hf_mbdc.transforms.rows import add_provenance_columns, replace_rows
 
@@ -28,10 +36,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from hf_mbdc.approaches.text_generation import TextGeneration
+    from hf_mbdc.generation import LocalGenerator
 
+NAME = "self_training"
+STORE = "completions.sqlite"
 ANSWERED = "the target answered the prompt itself"
-Judge = Literal["verifier", "majority", "likelihood", "length"]
 Method = Literal["sample", "refine"]
+Judge = Literal["verifier", "majority", "likelihood", "length", "self_rewarding", "expected_score"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,9 @@ class SelfTrainingOptions:
             words as feedback).
         temperature, top_p, max_tokens: of the answers, see `hf_mbdc.generation.Sampling`.
         judge: what scores them: `verifier` (1 for a right answer, 0 for a wrong one), `majority` (share of the prompt's
-            answers that agree with it), `likelihood` (mean log-probability of its tokens), `length` (its words).
+            answers that agree with it), `likelihood` (mean log-probability of its tokens), `length` (its words); or
+            the target itself, for models that can follow instructions: `self_rewarding` (points that it writes,
+            averaged) or `expected_score` (points by the probabilities that it gives them).
         at_least: score from which an answer may be learned; default 1 with the verifier, and with the others that of
             the best answer, whatever it is.
         learn: `answers`, or `pairs`: the worst answer beside the best one, for preferences.
@@ -96,17 +109,44 @@ def run(rows: Dataset, options: SelfTrainingOptions, context: StepContext) -> St
     """
     if context.target is None:
         raise RecipeError("The step needs a target that was trained", key="steps.name", step=NAME)
-    waiting = open_prompts(rows, options)
+    waiting, approach = open_prompts(rows, options), context.approach
     target = context.target()
-    columns = list(dict.fromkeys(["id", "prompt", context.approach.reference]))
-    asked = rows.select_columns(columns).select(waiting)[:]
-    answer = refine if options.method == "refine" else sample
-    answers = answer(asked, options, target.model_path, context)
-    scored = score_answers(asked, answers, options, context.approach)
-    return _learn(rows, waiting, scored, options, context.approach, target.model_id, answers)
+    columns = list(dict.fromkeys(["id", "prompt", approach.reference]))
+    asked = rows.select_columns(columns).select(waiting).to_list()
+    dialogues = {row["id"]: dialogue(row["prompt"], row[approach.reference], options, approach) for row in asked}
+    with _generator(target.model_path, options.seed) as generator:
+        models = Models(generator, store=context.work_dir / STORE)
+        found, cost = converse(dialogues, models, on_progress=context.on_progress)
+    scored = scored_rows({row["id"]: row["prompt"] for row in asked}, found)
+    return _learn(rows, waiting, scored, options, approach, target.model_id, cost)
 
 
+# What its models give is taken from the record: a generation tells its own cost.
 STEP = Step(SelfTrainingOptions, run, approaches=("text_generation",), trains=True)
+
+
+def dialogue(
+    prompt: str, reference: str | None, options: SelfTrainingOptions, approach: TextGeneration
+) -> Dialogue[Scored]:
+    """What is asked for one prompt, and how its answers are scored."""
+    size = {name: getattr(options, name) for name in ("candidates", "temperature", "top_p", "max_tokens")}
+    if options.judge == "self_rewarding":
+        return self_rewarding(prompt, SelfRewardingOptions(**size))
+    if options.judge == "expected_score":
+        return expected_score(prompt, ExpectedScoreOptions(**size))
+    sampling = Sampling(
+        options.temperature, options.top_p, max_tokens=options.max_tokens, logprobs=options.judge == "likelihood"
+    )
+    verified = judges.verified(lambda texts: approach.verify(texts, [reference] * len(texts)))
+    if options.method == "refine":
+        return drafts(prompt, verified, options.candidates, sampling)
+    known: dict[str, judges.Judge] = {
+        "verifier": verified,
+        "majority": judges.majority(approach.said),
+        "likelihood": judges.likelihood,
+        "length": judges.length,
+    }
+    return judged(prompt, known[options.judge], options.candidates, sampling)
 
 
 def open_prompts(rows: Dataset, options: SelfTrainingOptions) -> np.ndarray:
@@ -122,65 +162,16 @@ def open_prompts(rows: Dataset, options: SelfTrainingOptions) -> np.ndarray:
     return np.sort(open_rows[np.argsort(draws, kind="stable")[: options.prompts]])
 
 
-def score_answers(
-    asked: Mapping[str, Sequence[Any]], answers: Answers, options: SelfTrainingOptions, approach: TextGeneration
-) -> Dataset:
-    """The judge's scores of all answers, one row a prompt, as `build_pairs` reads them.
+@contextmanager
+def _generator(folder: Path, seed: int) -> Iterator[LocalGenerator]:
+    """The target as a generator; its sampling is that of what is asked."""
+    from hf_mbdc.generation import LocalGenerator
+    from hf_mbdc.synthesis.threads import one_thread
+    from hf_mbdc.targets.language import load_language_model
 
-    Args:
-        asked: `id`, `prompt` and the column of the verifier's reference.
-        answers: to each prompt; one that was cut off has no score.
-    """
-    from datasets import Dataset, Features, List, Value
-
-    found = [answers.of[key] for key in asked["id"]]
-    columns = {
-        "id": asked["id"],
-        "prompt": asked["prompt"],
-        "completions": [[text for text, _, _ in own] for own in found],
-        "finish_reasons": [[reason for _, reason, _ in own] for own in found],
-        "scores": [
-            judge(own, options.judge, reference, approach)
-            for own, reference in zip(found, asked[approach.reference], strict=True)
-        ],
-    }
-    text, texts, numbers = Value("string"), List(Value("string")), List(Value("float64"))
-    kinds = (text, text, texts, texts, numbers)
-    return Dataset.from_dict(columns, features=Features(dict(zip(columns, kinds, strict=True))))
-
-
-def judge(
-    answers: Sequence[Answer],
-    by: Judge,
-    reference: str | None,
-    approach: TextGeneration,
-) -> list[float | None]:
-    """Scores of the answers to one prompt, None for those that were cut off or cannot be read.
-
-    Args:
-        answers: see `Answers`.
-        by: see `SelfTrainingOptions`; only `verifier` looks at `reference`.
-
-    Example:
-        >>> from hf_mbdc.approaches.text_generation import TextGeneration
-        >>> answers = [("A: 4", "stop", None), ("A: 5", "stop", None), ("A: 4.0", "stop", None), ("A:", "length", None)]
-        >>> judge(answers, "verifier", "#### 4", TextGeneration())
-        [1.0, 0.0, 1.0, None]
-        >>> [round(score, 2) for score in judge(answers[:3], "majority", None, TextGeneration())]
-        [0.67, 0.33, 0.67]
-    """
-    whole = [text if reason == "stop" else None for text, reason, _ in answers]
-    if by == "verifier":
-        right = approach.verify(whole, [reference] * len(whole))
-        return [None if one is None else float(one) for one in right]
-    if by == "length":
-        return [None if text is None else float(len(text.split())) for text in whole]
-    if by == "likelihood":
-        means = [float(np.mean(numbers)) if numbers else None for _, _, numbers in answers]
-        return [None if text is None else mean for text, mean in zip(whole, means, strict=True)]
-    said = [None if text is None else approach.said(text) for text in whole]
-    counts = Counter(one for one in said if one is not None)
-    return [None if one is None else counts[one] / counts.total() for one in said]
+    model, tokenizer = load_language_model(str(folder))
+    with one_thread() as device:
+        yield LocalGenerator(model.to(device), tokenizer, seed=seed, name=NAME)
 
 
 def _learn(
@@ -190,7 +181,7 @@ def _learn(
     options: SelfTrainingOptions,
     approach: TextGeneration,
     model: str,
-    answers: Answers,
+    cost: Cost,
 ) -> StepResult:
     """Writes the best answers, and with `pairs` a worse one, into the rows of their prompts."""
     from hf_mbdc.synthesis.preferences.pairs import PairOptions, build_pairs
@@ -229,8 +220,7 @@ def _learn(
         kept=len(rows) - len(keys),
         changed=len(keys),
         reasons={ANSWERED: len(keys), **_left(scored, taken)},
-        reused=answers.reused,
-        cost=answers.cost,
+        cost=cost,
         told=describe(
             scored, [Learned(*taken[key], right, worse.get(key)) for key, right in zip(keys, verified, strict=True)]
         ),
@@ -238,7 +228,7 @@ def _learn(
     return StepResult(replace_rows(add_provenance_columns(rows), positions, changed), record)
 
 
-def _left(scored: Dataset, taken: Mapping[str, Any]) -> dict[str, int]:
+def _left(scored: Dataset, taken: Collection[str]) -> dict[str, int]:
     left = len(scored) - len(taken)
     return {"no answer was good enough": left} if left else {}
 
@@ -264,7 +254,7 @@ def describe(scored: Dataset, learned: Sequence[Learned]) -> dict[str, float]:
     """What the answers look like, so that one sees when a judge is pleased and the answers are not better.
 
     Args:
-        scored: all answers, as of `score_answers`.
+        scored: all answers, as of `scored_rows`.
         learned: those that are learned.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Target models of text generation: causal language models, a small new one or a checkpoint, and how they are asked."""
+"""Target models of text generation: causal language models, a small new one or a checkpoint."""
 
 from __future__ import annotations
 
@@ -75,6 +75,8 @@ def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerBase:
 def load_language_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A causal language model and its tokenizer, from a folder or the Hub; no code from there is run.
 
+    A model without a chat template gets a plain one: a prompt is a line, behind which the model goes on.
+
     Raises:
         TrainingError: there is none, or it has no tokenizer.
     """
@@ -92,17 +94,17 @@ def load_language_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizer
         raise TrainingError(what, model=shown, mend=mend) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = _plain_template(tokenizer)
     return model, tokenizer
 
 
-def ask(prompt: str, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """A prompt as this model is asked it, as arguments of a `Request` and of TRL's `prompt`.
+def _plain_template(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A chat template for a model that knows no turns: each text on lines of its own, and the end behind an answer.
 
-    A model with a chat template gets a message of the user; any other goes on with the text behind a line break.
-
-    Returns:
-        `{"messages": […]}` or `{"prompt": "…"}`.
+    It begins with the token that the tokenizer itself begins a text with, which a chat template must write out.
     """
-    if tokenizer.chat_template:
-        return {"messages": [{"role": "user", "content": prompt}]}
-    return {"prompt": f"{prompt}\n"}
+    begins = tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+    start = "{{ bos_token }}" if begins and tokenizer.bos_token_id is not None else ""
+    ends = "{{ m['content'] }}{% if m['role'] == 'assistant' %}{{ eos_token }}{% else %}{{ '\\n' }}{% endif %}"
+    return f"{start}{{% for m in messages %}}{ends}{{% endfor %}}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import DataError, TrainingError
-from hf_mbdc.targets.language import SMALL_LM, ask, load_language_model, new_language_model
+from hf_mbdc.targets.language import SMALL_LM, load_language_model, new_language_model
 from hf_mbdc.training.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -172,7 +172,8 @@ def answer(
     generator = LocalGenerator(
         model, tokenizer, Sampling(temperature=0, max_tokens=max_new_tokens), accelerator=accelerator
     )
-    made = generate_with_rejected([Request(row["id"], **ask(row["prompt"], tokenizer)) for row in rows], generator)
+    asked = [Request(row["id"], [{"role": "user", "content": row["prompt"]}]) for row in rows]
+    made = generate_with_rejected(asked, generator)
     found = dict(zip(made.rows["mbdc_parent_id"][:], made.rows["completion"][:], strict=True))
     ids = [row["id"] for row in rows]
     table = pa.table({"id": pa.array(ids, pa.string()), "prediction": [found.get(key, "") for key in ids]})

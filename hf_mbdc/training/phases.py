@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import TrainingError
-from hf_mbdc.targets.language import ask, load_language_model
+from hf_mbdc.targets.language import load_language_model
 from hf_mbdc.training.script import write_atomically
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def train_phases(
     reference = output / "reference"
     done = _read_phases(reference)
     if done is None and steps[0]:
-        examples = [as_example(row, tokenizer) for row in answered]
+        examples = [as_example(row) for row in answered]
         trainer = _sft_trainer(model, tokenizer, examples, config, steps[0], output / "first")
         done = [_run(trainer, clock, steps, 0, resume)]
         model = trainer.model
@@ -99,7 +99,7 @@ def train_phases(
             _save(model, tokenizer, reference)
             write_atomically(reference / DONE, json.dumps([asdict(phase) for phase in phases]))
         model, _ = load_language_model(str(reference))  # saved and read again: see the head of this file
-        examples = [as_pair(row, tokenizer) for row in pairs]
+        examples = [as_pair(row) for row in pairs]
         trainer = _preference_trainer(model, tokenizer, examples, config, steps[1], output / "second")
         phases.append(_run(trainer, clock, steps, 1, resume))
         model = trainer.model
@@ -115,24 +115,24 @@ def _read_phases(reference: Path) -> list[Phase] | None:
     return [Phase(**told) for told in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else None
 
 
-def as_example(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """A row as TRL's prompt-completion."""
-    return {**_prompt(row, tokenizer), "completion": _answer(row["completion"], tokenizer)}
+def as_example(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as TRL's prompt-completion, conversational.
+
+    Example:
+        >>> as_example({"prompt": "1 + 1?", "completion": "2"})["completion"]
+        [{'role': 'assistant', 'content': '2'}]
+    """
+    return {"prompt": _turn("user", row["prompt"]), "completion": _turn("assistant", row["completion"])}
 
 
-def as_pair(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """A row as TRL's preference."""
-    chosen, rejected = (_answer(row[name], tokenizer) for name in ("completion", "rejected"))
-    return {**_prompt(row, tokenizer), "chosen": chosen, "rejected": rejected}
+def as_pair(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as TRL's preference, conversational."""
+    chosen, rejected = (_turn("assistant", row[name]) for name in ("completion", "rejected"))
+    return {"prompt": _turn("user", row["prompt"]), "chosen": chosen, "rejected": rejected}
 
 
-def _prompt(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    asked = ask(row["prompt"], tokenizer)
-    return {"prompt": asked.get("messages", asked.get("prompt"))}
-
-
-def _answer(text: str, tokenizer: PreTrainedTokenizerBase) -> Any:
-    return [{"role": "assistant", "content": text}] if tokenizer.chat_template else text
+def _turn(role: str, text: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": text}]
 
 
 def _arguments(config: LanguageModelConfig, steps: int, rate: float, folder: Path, model: Any) -> dict[str, Any]:

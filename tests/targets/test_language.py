@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hf_mbdc.errors import TrainingError
-from hf_mbdc.targets.language import ask, load_language_model, new_language_model, word_tokenizer
+from hf_mbdc.targets.language import load_language_model, new_language_model, word_tokenizer
 
 WORDS = ["sort", "reverse", "1", "2", "3"]
 
@@ -32,11 +32,21 @@ def test_a_prompt_begins_its_answer() -> None:
     assert tokenizer(whole)["input_ids"][-1] == tokenizer.eos_token_id
 
 
-def test_how_a_model_is_asked() -> None:
-    tokenizer = word_tokenizer(WORDS)
-    assert ask("sort 1", tokenizer) == {"messages": [{"role": "user", "content": "sort 1"}]}
-    tokenizer.chat_template = None
-    assert ask("sort 1", tokenizer) == {"prompt": "sort 1\n"}
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_base_model_gets_a_plain_template(begins: bool, tmp_path: Path) -> None:
+    from tiny_llama import tiny_model, tiny_tokenizer
+
+    tokenizer = tiny_tokenizer(chat=False)
+    if not begins:
+        tokenizer._tokenizer.post_processor = None
+    for part in (tiny_model(), tokenizer):
+        part.save_pretrained(tmp_path)
+    _, read = load_language_model(str(tmp_path))
+    asked = [{"role": "user", "content": "1+1?"}]
+    prompt = read.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
+    whole = read.apply_chat_template([*asked, {"role": "assistant", "content": "2"}], tokenize=False)
+    assert prompt == ("<s>" if begins else "") + "1+1?\n"
+    assert whole == f"{prompt}2</s>"
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:

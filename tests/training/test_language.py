@@ -102,7 +102,7 @@ def test_a_wrong_reference_is_told(tmp_path: Path) -> None:
     model, tokenizer = new_language_model(WORDS.split(), width=16, layers=1)
     given = [{"prompt": "sort 2 1", "completion": "1 2", "rejected": "2 1"}] * 4
     config = LanguageModelConfig(**{**SIZES, "max_steps": 2})
-    pairs = [as_pair(row, tokenizer) for row in given]
+    pairs = [as_pair(row) for row in given]
     trainer = phases._preference_trainer(model, tokenizer, pairs, config, 2, tmp_path / "second")
     for column in ("ref_chosen_logps", "ref_rejected_logps"):
         assert column in trainer.train_dataset.column_names
@@ -115,16 +115,11 @@ def test_a_wrong_reference_is_told(tmp_path: Path) -> None:
 
 
 def test_rows_as_trl_reads_them() -> None:
-    _, tokenizer = new_language_model(WORDS.split(), width=16, layers=1)
     row = {"prompt": "sort 2 1", "completion": "1 2", "rejected": "2 1"}
-    user, good, bad = (
-        [{"role": role, "content": text}]
-        for role, text in (("user", "sort 2 1"), ("assistant", "1 2"), ("assistant", "2 1"))
-    )
-    assert as_example(row, tokenizer) == {"prompt": user, "completion": good}
-    assert as_pair(row, tokenizer) == {"prompt": user, "chosen": good, "rejected": bad}
-    tokenizer.chat_template = None
-    assert as_example(row, tokenizer) == {"prompt": "sort 2 1\n", "completion": "1 2"}
+    said = (("user", "sort 2 1"), ("assistant", "1 2"), ("assistant", "2 1"))
+    user, good, bad = ([{"role": role, "content": text}] for role, text in said)
+    assert as_example(row) == {"prompt": user, "completion": good}
+    assert as_pair(row) == {"prompt": user, "chosen": good, "rejected": bad}
 
 
 LONGER = {"max_steps": 60, "preference_share": 0.5}

@@ -138,9 +138,7 @@ def drift_rows(told: Sequence[Iteration]) -> list[tuple[str, str, list[str]]]:
     known = [name for name in FIGURES if any(name in point.figures for point in points)]
     rows = []
     for point in points:
-        cells = [
-            wording.number(point.figures[name], 2) if name in point.figures else wording.MISSING for name in known
-        ]
+        cells = [wording.number(point.figures[name], 2) if name in point.figures else wording.MISSING for name in known]
         gain = wording.number(point.gain, 2, True) + ("" if point.accepted else ", not accepted")
         rows.append((point.version, gain, cells))
     return rows

@@ -1,17 +1,19 @@
 """Best of n: answers are drawn and a verifier scores them; with `build_pairs(layout="sft")`, rejection sampling.
 
 Nothing judges but the verifier, so that only what is right is taken for right (Yuan et al. 2023, rejection sampling
-fine-tuning, https://arxiv.org/abs/2308.01825).
+fine-tuning, https://arxiv.org/abs/2308.01825). `judged` takes any other judge in its place.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hf_mbdc.errors import RecipeError
 from hf_mbdc.generation.completions import Sampling
-from hf_mbdc.synthesis.methods.dialogue import Ask, Dialogue
+from hf_mbdc.synthesis.methods.dialogue import Answer, Ask, Dialogue
+from hf_mbdc.synthesis.methods.judges import Judge
 from hf_mbdc.synthesis.methods.scored_rows import Scored
 from hf_mbdc.verifiers import Verifier
 
@@ -41,8 +43,17 @@ def best_of_n(
     prompt: str, reference: str, verifier: Verifier, options: BestOfNOptions = BestOfNOptions()
 ) -> Dialogue[Scored]:
     """The dialogue of one prompt. An answer that was cut off is not verified, and has no score."""
+
+    def judge(answers: Sequence[Answer]) -> list[float | None]:
+        scores = [math.nan if answer.whole is None else verifier(answer.whole, reference) for answer in answers]
+        return [None if math.isnan(score) else score for score in scores]
+
     sampling = Sampling(options.temperature, options.top_p, max_tokens=options.max_tokens)
+    return (yield from judged(prompt, judge, options.candidates, sampling))
+
+
+def judged(prompt: str, judge: Judge, candidates: int, sampling: Sampling) -> Dialogue[Scored]:
+    """The dialogue of one prompt whose answers a judge scores all at once."""
     message = [{"role": "user", "content": prompt}]
-    answers = yield [Ask(message, sampling, sample) for sample in range(options.candidates)]
-    scores = [None if answer.whole is None else verifier(answer.whole, reference) for answer in answers]
-    return Scored.of(answers, [None if score is None or math.isnan(score) else score for score in scores])
+    answers = yield [Ask(message, sampling, sample) for sample in range(candidates)]
+    return Scored.of(answers, judge(answers))

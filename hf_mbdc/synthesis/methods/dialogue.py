@@ -48,6 +48,7 @@ class Answer:
         model: name@hash of who answered.
         probabilities: of each option among the options; None where none were given, or none is likely at all.
         mass: probability of all options together among everything that could be said.
+        logprobs: of the tokens of a text, where its sampling asks for them.
     """
 
     text: str | None
@@ -55,6 +56,7 @@ class Answer:
     model: str = ""
     probabilities: tuple[float, ...] | None = None
     mass: float = 0.0
+    logprobs: tuple[float, ...] | None = None
 
     @property
     def whole(self) -> str | None:
@@ -95,7 +97,9 @@ class Models:
     judge: Generator | None = None
     store: Store | str | Path | None = None
 
-    def ask(self, named: Sequence[tuple[str, Ask]]) -> tuple[list[Answer], Cost]:
+    def ask(
+        self, named: Sequence[tuple[str, Ask]], on_progress: Callable[[float], None] | None = None
+    ) -> tuple[list[Answer], Cost]:
         """Answers in the order of what is asked, (key, ask) each with a key of its own; what has none says why."""
         answers: dict[str, Answer] = {}
         cost = Cost()
@@ -105,10 +109,10 @@ class Models:
             same = [(key, ask) for key, ask in named if (ask.role, ask.sampling, ask.options) == kind]
             requests = [Request(key, ask.messages, sample=ask.sample) for key, ask in same]
             if options:
-                made = rate_with_rejected(requests, model, options, store=self.store)
+                made = rate_with_rejected(requests, model, options, store=self.store, on_progress=on_progress)
             else:
                 sampled = dataclasses.replace(model, sampling=sampling)  # type: ignore[type-var]  # are dataclasses
-                made = generate_with_rejected(requests, sampled, store=self.store)
+                made = generate_with_rejected(requests, sampled, store=self.store, on_progress=on_progress)
             answers.update((row["mbdc_parent_id"], _answer(row)) for row in made.rows.to_list())
             for key, reason in zip(made.rejected["mbdc_parent_id"][:], made.rejected["reason"][:], strict=True):
                 answers[key] = Answer(None, reason)
@@ -119,7 +123,8 @@ class Models:
 def _answer(row: Mapping[str, Any]) -> Answer:
     """A row of `generate`, or of `rate`."""
     if "options" not in row:
-        return Answer(row["completion"], row["finish_reason"], row["mbdc_model"])
+        logprobs = tuple(row["logprobs"]) if row.get("logprobs") is not None else None
+        return Answer(row["completion"], row["finish_reason"], row["mbdc_model"], logprobs=logprobs)
     shares = row["probabilities"]
     if shares is None:
         return Answer(None, "no option is likely at all", row["mbdc_model"], mass=row["mass"])
@@ -139,7 +144,8 @@ def converse(
         dialogues: row id → its dialogue, not started. What a dialogue asks depends on its own answers alone, so that a
             row's result does not depend on the other rows.
         models: who answers.
-        on_progress: called with the share of the rows that are done.
+        on_progress: called with the share of the rows that are done. How many turns are to come nobody knows: within
+            one it counts half of what is asked.
 
     Returns:
         Row id → what its dialogue returned, in the order of `dialogues`; and the cost of all answers.
@@ -152,7 +158,7 @@ def converse(
     turn = 0
     while waiting:
         named = [(f"{key}/{turn}/{n}", ask) for key, asks in waiting.items() for n, ask in enumerate(asks)]
-        answers, spent = models.ask(named)
+        answers, spent = models.ask(named, _turn(on_progress, len(done), len(dialogues)))
         cost += spent
         asked, waiting, place = waiting, {}, 0
         for key, asks in asked.items():
@@ -162,6 +168,13 @@ def converse(
         if on_progress is not None:
             on_progress(len(done) / max(1, len(dialogues)))
     return {key: done[key] for key in dialogues}, cost
+
+
+def _turn(on_progress: Callable[[float], None] | None, done: int, rows: int) -> Callable[[float], None] | None:
+    """The progress of a turn as a part of the whole."""
+    if on_progress is None:
+        return None
+    return lambda fraction: on_progress((done + (rows - done) * fraction / 2) / rows)
 
 
 def _advance(
