@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MODULES = {  # of hf_mbdc.synthesis, each with its STEP
     "filter_texts": "filter_texts",
+    "new_prompts": "new_prompts",
     "relabel_occurrences": "relabel_occurrences",
     "render": "word_images",
     "self_training": "self_training",

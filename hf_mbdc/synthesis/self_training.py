@@ -11,10 +11,8 @@ Deviation: the papers train on several right answers a prompt; here a row has on
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -30,16 +28,15 @@ from hf_mbdc.synthesis.methods.expected_score import ExpectedScoreOptions, expec
 from hf_mbdc.synthesis.methods.scored_rows import Scored, scored_rows
 from hf_mbdc.synthesis.methods.self_rewarding import SelfRewardingOptions, self_rewarding
 from hf_mbdc.synthesis.step import Step, StepContext, StepResult
+from hf_mbdc.synthesis.target_generator import STORE, target_generator
 from hf_mbdc.transforms.rows import add_provenance_columns, replace_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from hf_mbdc.approaches.text_generation import TextGeneration
-    from hf_mbdc.generation import LocalGenerator
 
 NAME = "self_training"
-STORE = "completions.sqlite"
 ANSWERED = "the target answered the prompt itself"
 Method = Literal["sample", "refine"]
 Judge = Literal["verifier", "majority", "likelihood", "length", "self_rewarding", "expected_score"]
@@ -114,7 +111,7 @@ def run(rows: Dataset, options: SelfTrainingOptions, context: StepContext) -> St
     columns = list(dict.fromkeys(["id", "prompt", approach.reference]))
     asked = rows.select_columns(columns).select(waiting).to_list()
     dialogues = {row["id"]: dialogue(row["prompt"], row[approach.reference], options, approach) for row in asked}
-    with _generator(target.model_path, options.seed) as generator:
+    with target_generator(target.model_path, NAME, options.seed) as generator:
         models = Models(generator, store=context.work_dir / STORE)
         found, cost = converse(dialogues, models, on_progress=context.on_progress)
     scored = scored_rows({row["id"]: row["prompt"] for row in asked}, found)
@@ -160,18 +157,6 @@ def open_prompts(rows: Dataset, options: SelfTrainingOptions) -> np.ndarray:
         raise DataError("Every prompt has its completion: there is nothing to answer", split="train", mend=mend)
     draws = uniform(row_keys([ids[place] for place in open_rows], options.seed), 0)
     return np.sort(open_rows[np.argsort(draws, kind="stable")[: options.prompts]])
-
-
-@contextmanager
-def _generator(folder: Path, seed: int) -> Iterator[LocalGenerator]:
-    """The target as a generator; its sampling is that of what is asked."""
-    from hf_mbdc.generation import LocalGenerator
-    from hf_mbdc.synthesis.threads import one_thread
-    from hf_mbdc.targets.language import load_language_model
-
-    model, tokenizer = load_language_model(str(folder))
-    with one_thread() as device:
-        yield LocalGenerator(model.to(device), tokenizer, seed=seed, name=NAME)
 
 
 def _learn(

@@ -15,7 +15,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from hf_mbdc.errors import DataError, TrainingError
-from hf_mbdc.synthesis.threads import one_thread
+from hf_mbdc.synthesis.target_generator import one_thread
 from hf_mbdc.targets.language import SMALL_LM, load_language_model, new_language_model
 from hf_mbdc.training import phases
 from hf_mbdc.training.clock import Clock
