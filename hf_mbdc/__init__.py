@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hf_mbdc.approaches import annotate, annotate_with_rejected, fit
     from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.approaches.text_generation import TextGeneration
     from hf_mbdc.approaches.text_recognition import TextRecognition
     from hf_mbdc.errors import MbdcError
     from hf_mbdc.experiments.attribute import attribute
@@ -60,6 +61,7 @@ __all__ = [
     "RenderOptions",
     "Request",
     "Sampling",
+    "TextGeneration",
     "TextRecognition",
     "annotate",
     "annotate_with_rejected",
@@ -113,6 +115,7 @@ _MODULE_OF = {
     "RenderOptions": "synthesis.rendering",
     "Request": "generation.completions",
     "Sampling": "generation.completions",
+    "TextGeneration": "approaches.text_generation",
     "TextRecognition": "approaches.text_recognition",
     "annotate": "approaches",
     "annotate_with_rejected": "approaches",

@@ -15,8 +15,16 @@ from hf_mbdc.revisions.card import wording
 if TYPE_CHECKING:
     from datasets import Features
 
-TASKS = {"extractive_qa": ["question-answering"]}  # approach → `task_categories` of the Hub
-SENTENCES = {"extractive_qa": "A row is a question about a document, with the place of its answer in the text."}
+TASKS = {  # approach → `task_categories` of the Hub
+    "extractive_qa": ["question-answering"],
+    "text_generation": ["text-generation"],
+    "text_recognition": ["image-to-text"],
+}
+SENTENCES = {
+    "extractive_qa": "A row is a question about a document, with the place of its answer in the text.",
+    "text_generation": "A row is a prompt; with a completion to learn, or without one as a model is to answer it.",
+    "text_recognition": "A row is a text with its image, and how rare its characters are.",
+}
 SIZES = (
     "1K",
     "10K",
