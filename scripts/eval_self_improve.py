@@ -9,6 +9,7 @@ weights. One row of the table for each way to choose what is learned; all may dr
     more of the same     no new data: M0 itself, at the same budget
     unverified           one answer a prompt, whatever it is: fresh prompts alone, as a control
     verifier             a right answer of 8
+    verifier, twice      the same, and then M1 answers as many more prompts: M2
     verifier, refined    a wrong draft is shown to the model, which answers again, up to 8 drafts
     verifier, pairs      a right answer, and a wrong one as `rejected`: the last steps are DPO with an NLL term
     majority             what most of its own 8 answers say
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 WAYS: dict[str, dict[str, Any]] = {
     "unverified": {"judge": "length", "candidates": 1},
     "verifier": {"judge": "verifier"},
+    "verifier, twice": {"judge": "verifier"},
     "verifier, refined": {"judge": "verifier", "method": "refine"},
     "verifier, pairs": {"judge": "verifier", "learn": "pairs"},
     "majority": {"judge": "majority"},
@@ -57,20 +59,20 @@ def main() -> None:
     bench = prepare("self-improve", work_dir=flags.work_dir, max_parallel=flags.max_parallel, progress=False)
     bench, dataset = load(bench, flags.seeds)
 
-    # 2. M0, and the candidates that it makes with its first seed
-    m0 = measured(bench, dataset, [dataset["train"]])[0]
-    print(f"M0 solves {m0.scores['solved'].mean():.3f} of {len(dataset['test']):,} problems", flush=True)
-    candidates, told = {}, {}
-    for way in flags.ways:
-        candidates[way], told[way] = propose(bench, dataset, m0, way, flags.prompts)
-        print(f"{way}: {told[way]}", flush=True)
+    # 2. M0
+    m0 = measured(bench, dataset, dataset["train"])
+    print(head(dataset), line("more of the same", m0, None, dataset), sep="\n", flush=True)
 
-    # 3. M1 of every candidate, and what the gate says
-    print(head(dataset), flush=True)
-    print(line("more of the same", m0, None, dataset), flush=True)
-    for way, train in candidates.items():
-        found = measured(bench, dataset, [dataset["train"], train])[1]
+    # 3. What M0 of the first seed makes, M1 of that, and what the gate says
+    told = {}
+    for way in flags.ways:
+        train, told[way] = propose(bench, dataset["train"], m0, way, flags.prompts)
+        found = measured(bench, dataset, train)
+        if way.endswith("twice"):
+            train, told[way] = propose(bench, train, found, way, flags.prompts, seed=2)
+            found = measured(bench, dataset, train)
         print(line(way, found, weighed(bench, dataset, m0, found), dataset), flush=True)
+    print("", *(f"{way}: {figures}" for way, figures in told.items()), sep="\n")
 
 
 def parse_flags() -> argparse.Namespace:
@@ -95,12 +97,12 @@ def load(bench: Workbench, seeds: list[int]) -> tuple[Workbench, DatasetDict]:
     return dataclasses.replace(bench, approach=approach, recipe=recipe), mbdc.annotate(rows, approach)
 
 
-def measured(bench: Workbench, dataset: DatasetDict, train: list[Dataset]) -> list[Measurement]:
-    """The target trained on each train split and scored on the test problems."""
+def measured(bench: Workbench, dataset: DatasetDict, train: Dataset) -> Measurement:
+    """The target trained on train rows and scored on the test problems."""
     from hf_mbdc.measurement import measure
 
-    return measure(
-        train,
+    (found,) = measure(
+        [train],
         dataset["test"],
         bench.approach,
         training=bench.training,
@@ -108,18 +110,19 @@ def measured(bench: Workbench, dataset: DatasetDict, train: list[Dataset]) -> li
         work_dir=bench.work_dir,
         max_parallel=bench.max_parallel,
     )
+    return found
 
 
 def propose(
-    bench: Workbench, dataset: DatasetDict, m0: Measurement, way: str, prompts: int
+    bench: Workbench, rows: Dataset, model: Measurement, way: str, prompts: int, seed: int = 1
 ) -> tuple[Dataset, dict[str, float]]:
-    """The train rows with what M0 of the first seed answered, and what is told of the answers."""
+    """The train rows with what the model of the first seed answered, and what is told of the answers."""
     from hf_mbdc.synthesis.self_training import SelfTrainingOptions, open_prompts, run
 
-    options = SelfTrainingOptions(**{"prompts": prompts, "max_tokens": 16, "seed": 1, **WAYS.get(way, {})})
+    options = SelfTrainingOptions(**{"prompts": prompts, "max_tokens": 16, "seed": seed, **WAYS.get(way, {})})
     if way == GIVEN:
-        return given(dataset["train"], open_prompts(dataset["train"], options)), {}
-    result = run(dataset["train"], options, bench.context(target=lambda: m0.trainings[0]))
+        return given(rows, open_prompts(rows, options)), {}
+    result = run(rows, options, bench.context(target=lambda: model.trainings[0]))
     return result.rows, {"learned": result.record.changed, **result.record.told}
 
 
