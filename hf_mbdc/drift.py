@@ -33,7 +33,7 @@ class DriftPoint:
 
     Args:
         version: of it.
-        step: that made the rows, and the judge's settings as they can be compared: only points of one step are.
+        step: that made the rows, with its judge: only points of one judge can be compared.
         gain: of the target on the evaluation rows, candidate − parent.
         accepted: by the gate.
         figures: by the names of `FIGURES`, what is known.
@@ -60,7 +60,8 @@ def drift(iterations: Sequence[Iteration]) -> list[DriftPoint]:
         figures = {**steps[-1].told, **{name: item.scores[name] for name in FIGURES if name in item.scores}}
         known = {name: figures[name] for name in FIGURES if name in figures}
         accepted = item.decision.verdict == "accept"
-        points.append(DriftPoint(item.version, steps[-1].name, item.evidence.difference, accepted, known))
+        name = f"{steps[-1].name} by {steps[-1].judge}"
+        points.append(DriftPoint(item.version, name, item.evidence.difference, accepted, known))
     return points
 
 
@@ -71,10 +72,11 @@ def reason_to_stop(points: Sequence[DriftPoint]) -> str | None:
         points: as of `drift`; the last two of one step are compared.
 
     Example:
-        >>> first = DriftPoint("v2.0.0", "self_training", 0.05, True, {"judge": 0.6})
-        >>> reason_to_stop([first, DriftPoint("v3.0.0", "self_training", -0.02, False, {"judge": 0.8})])
-        'the judge of self_training is more pleased (.60 → .80) and the target gains nothing (-.02)'
-        >>> reason_to_stop([first, DriftPoint("v3.0.0", "self_training", 0.02, True, {"judge": 0.8})]) is None
+        >>> first = DriftPoint("v2.0.0", "self_training by majority", 0.05, True, {"judge": 0.6})
+        >>> worse = DriftPoint("v3.0.0", "self_training by majority", -0.02, False, {"judge": 0.8})
+        >>> reason_to_stop([first, worse])
+        'the judge of self_training by majority is more pleased (.60 → .80) and the target gains nothing (-.02)'
+        >>> reason_to_stop([first, dataclasses.replace(worse, gain=0.02)]) is None
         True
     """
     if not points or points[-1].gain > 0:

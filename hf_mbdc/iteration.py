@@ -81,24 +81,40 @@ def run(
                 latest, candidate = _iterate(bench, item, parent, dataset)
                 if not latest.decision.refused:  # else the next iteration starts from the same parent
                     parent, dataset = latest, candidate
+                if _parts(bench, latest):
+                    break
     return latest
 
 
 def _stops(bench: Workbench) -> bool:
-    """Whether the recipe's stop rule, or a judge that drifts, forbids a further iteration; says so."""
-    from hf_mbdc import drift
-    from hf_mbdc.guidance import economy
+    """Whether the recipe's stop rule forbids a further iteration; says so."""
+    from hf_mbdc.guidance.economy import keep_ledger, reason_to_stop
     from hf_mbdc.publishing.history import log
 
     rule = bench.recipe.stop
+    if rule is None:
+        return False
     history = log(bench.recipe.repo_id, repository=bench.repository)[::-1]
-    if (reason := drift.reason_to_stop(drift.drift(history))) is not None:
-        bench.say(f"Stopped, as the judge and the truth part: {reason}")
-    elif rule is not None:
-        ledger = economy.keep_ledger(history, unit=rule.unit)
-        reason = economy.reason_to_stop(ledger, per_point=rule.per_point, total=rule.total)
-        if reason is not None:
-            bench.say(f"Stopped by the recipe's rule: {reason}")
+    reason = reason_to_stop(keep_ledger(history, unit=rule.unit), per_point=rule.per_point, total=rule.total)
+    if reason is not None:
+        bench.say(f"Stopped by the recipe's rule: {reason}")
+    return reason is not None
+
+
+def _parts(bench: Workbench, latest: Iteration) -> bool:
+    """Whether the judge of an iteration's own data has parted from the truth, so that no further one starts; says so.
+
+    Only what was there up to that iteration counts: a run that goes on after a kill stops at the same place.
+    """
+    from hf_mbdc.drift import drift, reason_to_stop
+    from hf_mbdc.publishing.history import log
+
+    if not any(step.told for step in latest.steps):
+        return False
+    history = log(bench.recipe.repo_id, repository=bench.repository)[::-1]
+    reason = reason_to_stop(drift([item for item in history if item.created_at <= latest.created_at]))
+    if reason is not None:
+        bench.say(f"Stopped: {reason}. Give the next iteration another judge, or a higher at_least.")
     return reason is not None
 
 

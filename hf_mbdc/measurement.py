@@ -131,9 +131,13 @@ def bucket_scores(
     return found
 
 
-def trained(bench: Workbench, version: str, dataset: DatasetDict) -> Measurement:
-    """The target as it was trained on a version's rows: its own measurement, where that is still there."""
-    plan = bench.recipe.evaluation
+def trained(bench: Workbench, version: str, dataset: DatasetDict, seeds: int | None = None) -> Measurement:
+    """The target as it was trained on a version's rows: its own measurement, where that is still there.
+
+    Args:
+        seeds: of the evaluation's, only so many.
+    """
+    plan = dataclasses.replace(bench.recipe.evaluation, seeds=bench.recipe.evaluation.seeds[:seeds])
     (found,) = measure(
         [dataset["train"]],
         dataset[plan.split],

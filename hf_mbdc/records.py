@@ -59,6 +59,7 @@ class StepRecord:
     reused: int = 0  # of the rows that a model judges: those whose result an earlier iteration, or run, had
     identity: str = ""  # hash of code, settings and model: steps with the same one do the same to the same rows
     trained_on: ParentRecord | None = None  # whose rows trained the models; None: the rows that the step read
+    judge: str = ""  # of a model's own answers: what said which are good
     told: dict[str, float] = field(default_factory=dict)  # of a model's own answers, see `self_training.describe`
 
 

@@ -118,7 +118,7 @@ def _target(bench: Workbench, version: str, dataset: DatasetDict) -> Callable[[]
     """What gives the target that was trained on a version's rows with the first seed."""
     from hf_mbdc.measurement import trained
 
-    return lambda: trained(bench, version, dataset).trainings[0]
+    return lambda: trained(bench, version, dataset, seeds=1).trainings[0]
 
 
 def _as_candidate(made: Made) -> Candidate:

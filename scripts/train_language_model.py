@@ -30,10 +30,11 @@ def main(arguments: list[str] | None = None) -> None:
 
     # Imported here, so that --help and a wrong flag answer at once.
     from accelerate.utils import set_seed
+    from filelock import FileLock
 
     from hf_mbdc.targets.language import load_language_model
     from hf_mbdc.training.data import read_dataset, split_of
-    from hf_mbdc.training.language import answer, make_language_model, read_prompts, train_language_model
+    from hf_mbdc.training.language import answer, finish, make_language_model, read_prompts, train_language_model
     from hf_mbdc.training.loop import make_accelerator
     from hf_mbdc.training.model_card import CAUSAL, render_model_card
 
@@ -47,21 +48,28 @@ def main(arguments: list[str] | None = None) -> None:
     set_seed(config.seed)
     model, tokenizer = make_language_model(config)
 
-    # 3. Training
-    output = flags.output_dir
+    # 3. Training; a second process with the same output folder waits for the first
+    output, lock = flags.output_dir, FileLock(flags.output_dir / ".lock")
+    if accelerator.is_main_process:
+        lock.acquire()
+    accelerator.wait_for_everyone()
     metrics = train_language_model(model, tokenizer, rows, config, output, clock, accelerator, resume=flags.resume)
-    metrics["max_new_tokens"] = config.max_new_tokens
 
-    # 4. Predictions of the model as it was written, card and metrics
+    # 4. Predictions of the model as it was written, card and metrics, which say that all is there
     model, tokenizer = load_language_model(str(output))
+    model = model.to(accelerator.device)
     for name, prompts in asked.items():
-        table, _ = answer(model.to(accelerator.device), tokenizer, prompts, config.max_new_tokens, accelerator)
+        table, _ = answer(model, tokenizer, prompts, config.max_new_tokens, accelerator=accelerator)
         if accelerator.is_main_process:
             write_parquet(table, output / f"predictions-{name}.parquet")
     if accelerator.is_main_process:
-        card = render_model_card(dataclasses.asdict(config), metrics, flags.data_revision, CAUSAL)
+        settings = dataclasses.asdict(config) | {"words": f"{len(config.words.split())} words"}
+        card = render_model_card(settings, metrics, flags.data_revision, CAUSAL)
         (output / "README.md").write_text(card, encoding="utf-8")
-        write_atomically(output / "metrics.json", json.dumps(metrics, indent=2, sort_keys=True) + "\n")
+        told = {**metrics, "max_new_tokens": config.max_new_tokens}
+        write_atomically(output / "metrics.json", json.dumps(told, indent=2, sort_keys=True) + "\n")
+        finish(output)
+        lock.release()
     accelerator.end_training()
 
 

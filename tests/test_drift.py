@@ -36,10 +36,13 @@ def test_when_to_stop(points: list[DriftPoint], stops: bool) -> None:
 def test_the_table_on_the_card() -> None:
     golden = Path(__file__).parent / "revisions" / "golden" / "receipts_v2.json"
     told = Iteration.from_json(golden.read_text(encoding="utf-8"))
-    step = StepRecord("self_training", "model-guided synthesis", "", told={"judge": 1.0, "tied": 0.25, "right": 0.9})
+    step = StepRecord(
+        "self_training", "model-guided synthesis", "", judge="verifier", told={"judge": 1.0, "tied": 0.25, "right": 0.9}
+    )
     made = dataclasses.replace(told, steps=(*told.steps, step), scores={**told.scores, "preference_margin": 0.4})
     assert drift([told]) == []
     (found,) = drift([told, made])
+    assert found.step == "self_training by verifier"
     assert found.figures == {"judge": 1.0, "right": 0.9, "tied": 0.25, "preference_margin": 0.4}
     assert sections.drift_names([told, made]) == ["judge's score", "right", "tied", "reward margin"]
     ((version, gain, cells),) = sections.drift_rows([told, made])

@@ -8,6 +8,7 @@ rule that no model can talk round takes the completion for right.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 VerifierName = Literal["exact_answer", "made_problems"]
 NO_PROMPT = "the prompt is empty"
-MOST_WORDS = 4000  # of the vocabulary of a model that is trained from nothing
+MOST_WORDS, MOST_BYTES = 4000, 100_000  # of the vocabulary of a new model, which is an argument of its training
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,14 @@ class TextGeneration:
             own. `annotate` collects it from the train split by itself.
 
     Reads:
-        `id`, `prompt` and `answer` (string). A train row whose `answer` is null is a prompt that nobody has answered
-        yet.
+        `id`, `prompt` and `answer` (string), and where it is there `completion` (string).
 
     Adds:
-        `completion`, what is learned: at first the `answer`, null where there is none · `rejected`, a worse completion,
-        for preferences; at first null · `verified`, whether the verifier takes the completion for right; null where
-        there is none or it cannot be read.
+        `completion`, what is learned: the one that is given, where the rows have that column, and else the `answer`. A
+        train row whose completion is null is a prompt that nobody has answered yet; with `exact_answer` it needs an
+        `answer` all the same, as the verifier compares with it · `rejected`, a worse completion, for preferences; at
+        first null · `verified`, whether the verifier takes the completion for right; null where there is none or it
+        cannot be read.
 
     Raises:
         RecipeError: there is no such verifier.
@@ -88,6 +90,13 @@ class TextGeneration:
         return Features({name: Value("string") for name in ("id", "prompt", "answer")})
 
     @cached_property
+    def may_read(self) -> Features:
+        """The columns that are read where they are there."""
+        from datasets import Features, Value
+
+        return Features({"completion": Value("string")})
+
+    @cached_property
     def adds(self) -> Features:
         """The columns that `transform` returns."""
         from datasets import Features, Value
@@ -116,7 +125,7 @@ class TextGeneration:
         reasons = [None if prompt and prompt.strip() else NO_PROMPT for prompt in batch["prompt"]]
         answers = [
             None if reason or not (answer or "").strip() else answer
-            for answer, reason in zip(batch["answer"], reasons, strict=True)
+            for answer, reason in zip(batch.get("completion", batch["answer"]), reasons, strict=True)
         ]
         verified = self.verify(answers, batch[self.reference])
         return {"completion": answers, "rejected": [None] * len(answers), "verified": verified}, reasons
@@ -166,12 +175,16 @@ class TextGeneration:
     def fit(self, splits: Mapping[str | None, Dataset | IterableDataset]) -> TextGeneration:
         """This approach with the words of the train split, of prompts without an answer too."""
         split = "train" if "train" in splits else next(iter(splits))
-        read = splits[split].select_columns(["prompt", "answer"])[:]
+        there = [name for name in ("prompt", "answer", "completion") if name in (splits[split].column_names or ())]
+        read = splits[split].select_columns(there)[:]
         counts = Counter(word for column in read.values() for text in column if text for word in text.split())
-        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_WORDS]
+        ranked = sorted(counts, key=lambda word: (-counts[word], word))[:MOST_WORDS]
         if not ranked:
             raise DataError("No prompt has a word", split=split, column="prompt", mend="Give prompts.")
-        return dataclasses.replace(self, words=tuple(word for word, _ in ranked))
+        sizes = itertools.accumulate(len(word.encode()) + 1 for word in ranked)
+        return dataclasses.replace(
+            self, words=tuple(w for w, size in zip(ranked, sizes, strict=True) if size < MOST_BYTES)
+        )
 
     def options(self) -> dict[str, Any]:
         """The options as plain data, for a manifest."""

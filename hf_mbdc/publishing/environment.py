@@ -7,15 +7,19 @@ import hashlib
 from pathlib import Path
 
 PACKAGES = ("hf-mbdc", "datasets", "transformers", "torch", "accelerate", "pyarrow", "numpy", "rapidfuzz")
+EXTRAS = ("trl", "peft")  # where they are installed
 CODE = "hf-mbdc code"  # beside the packages, in an environment
 
 
 def environment() -> dict[str, str]:
     """Python, the kind of machine, the versions of the packages that decide results, and a hash of our own code."""
     import importlib.metadata
+    import importlib.util
     import platform
 
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    extras = [name for name in EXTRAS if importlib.util.find_spec(name) is not None]
+    versions |= {name: importlib.metadata.version(name) for name in extras}
     machine = f"{platform.system()} {platform.machine()}"
     return {"python": platform.python_version(), "machine": machine, **versions, CODE: _code_hash()}
 

@@ -56,6 +56,12 @@ class NewPromptsOptions:
         for name in ("prompts", "examples"):
             if getattr(self, name) < 1:
                 raise RecipeError("It must be at least 1", key=name, value=getattr(self, name))
+        Sampling(self.temperature, self.top_p, max_tokens=self.max_tokens)  # told before any training
+        self.rule()
+
+    def rule(self) -> FilterOptions:
+        """What is kept of the new prompts."""
+        return FilterOptions(columns=["prompt"], near_duplicates=self.near_duplicates, refusals=True)
 
 
 def run(rows: Dataset, options: NewPromptsOptions, context: StepContext) -> StepResult:
@@ -69,14 +75,13 @@ def run(rows: Dataset, options: NewPromptsOptions, context: StepContext) -> Step
     rows = add_provenance_columns(rows)
     target = context.target()
     sampling = Sampling(options.temperature, options.top_p, max_tokens=options.max_tokens)
-    shown = draw_examples(rows, options)
+    shown = draw_examples(rows, options, target.model_id)
     dialogues = {key: new_prompt([text for _, text in examples], sampling) for key, examples in shown.items()}
     with target_generator(target.model_path, NAME, options.seed) as generator:
         models = Models(generator, store=context.work_dir / STORE)
         written, cost = converse(dialogues, models, on_progress=context.on_progress)
     made = _as_rows(written, {key: [i for i, _ in examples] for key, examples in shown.items()}, target.model_id)
-    rule = FilterOptions(columns=["prompt"], near_duplicates=options.near_duplicates, refusals=True)
-    kept = filter_rows(made, rule, pool=rows, evaluation=context.others)
+    kept = filter_rows(made, options.rule(), pool=rows, evaluation=context.others)
     failed = [(key, one.reason) for key, one in written.items() if one.prompt is None]
     record = StepRecord(
         name=NAME,
@@ -95,19 +100,22 @@ def run(rows: Dataset, options: NewPromptsOptions, context: StepContext) -> Step
 STEP = Step(NewPromptsOptions, run, approaches=("text_generation",), trains=True)
 
 
-def draw_examples(rows: Dataset, options: NewPromptsOptions) -> dict[str, list[tuple[str, str]]]:
+def draw_examples(rows: Dataset, options: NewPromptsOptions, model: str) -> dict[str, list[tuple[str, str]]]:
     """Id of a new prompt → (id, prompt) of its examples: given ones, in an order of their own.
+
+    Args:
+        model: name@hash of the target, which is a part of the ids: another one writes other prompts.
 
     Raises:
         DataError: there are too few.
     """
-    read = rows.select_columns(["id", "prompt", "mbdc_source"])[:]
-    columns = zip(read["id"], read["prompt"], read["mbdc_source"], strict=True)
-    given = sorted((key, prompt) for key, prompt, source in columns if source != NAME)
+    read = rows.select_columns(["id", "prompt"])[:]
+    given = sorted(pair for pair in zip(read["id"], read["prompt"], strict=True) if not pair[0].startswith(f"{NAME}-"))
     if len(given) < options.examples:
         mend = f"Give at least {options.examples} prompts, or show fewer examples."
         raise DataError("There are too few prompts to show as examples", prompts=len(given), mend=mend)
-    keys = [f"{NAME}-{options.seed}-{number:06d}" for number in range(options.prompts)]
+    which = f"{NAME}-{model.rpartition('@')[2]}-{options.seed}"
+    keys = [f"{which}-{number:06d}" for number in range(options.prompts)]
     # Fisher–Yates on few places: each draw belongs to the key and the place.
     drawn = np.array([uniform(row_keys(keys, options.seed), place) for place in range(options.examples)])
     shown = {}

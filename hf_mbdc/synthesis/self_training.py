@@ -86,6 +86,9 @@ class SelfTrainingOptions:
             if getattr(self, name) not in known:
                 mend = f"Take one of {', '.join(known)}."
                 raise RecipeError(f"{name} is {getattr(self, name)!r}", key=name, mend=mend)
+        Sampling(self.temperature, self.top_p, max_tokens=self.max_tokens)  # told before any training
+        if self.judge == "self_rewarding":
+            SelfRewardingOptions(candidates=self.candidates)
         if self.method == "refine" and self.judge != "verifier":
             mend = "Take the verifier as judge, or method: sample."
             raise RecipeError("Drafts are refined as long as a verifier calls them wrong", key="method", mend=mend)
@@ -185,7 +188,9 @@ def _learn(
     place = dict(zip(scored["id"][:], waiting.tolist(), strict=True))
     keys = [key for key in place if key in taken]
     positions = np.array([place[key] for key in keys], np.int64)
-    references = rows.select_columns([approach.reference]).select(positions)[:][approach.reference]
+    rows = add_provenance_columns(rows)
+    columns = rows.select_columns(list({approach.reference, "mbdc_parent_id"})).select(positions)[:]
+    references, parents = columns[approach.reference], columns["mbdc_parent_id"]
     completions = [taken[key][0] for key in keys]
     verified = approach.verify(completions, references)
     changed = {
@@ -193,7 +198,9 @@ def _learn(
         "rejected": [worse.get(key) for key in keys],
         "verified": verified,
         "mbdc_source": [NAME] * len(keys),
-        "mbdc_parent_id": keys,
+        "mbdc_parent_id": [
+            parent or key for parent, key in zip(parents, keys, strict=True)
+        ],  # that of a new prompt stays
         "mbdc_model": [model] * len(keys),
         "mbdc_iteration": [None] * len(keys),  # stamped when its version is known
     }
@@ -206,11 +213,12 @@ def _learn(
         changed=len(keys),
         reasons={ANSWERED: len(keys), **_left(scored, taken)},
         cost=cost,
+        judge=options.judge,
         told=describe(
             scored, [Learned(*taken[key], right, worse.get(key)) for key, right in zip(keys, verified, strict=True)]
         ),
     )
-    return StepResult(replace_rows(add_provenance_columns(rows), positions, changed), record)
+    return StepResult(replace_rows(rows, positions, changed), record)
 
 
 def _left(scored: Dataset, taken: Collection[str]) -> dict[str, int]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SMALL_LM = "small_lm"
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>", "<system>", "<user>", "<assistant>")
-POSITIONS = 256  # tokens that the small model takes
+POSITIONS = 4096  # tokens that the small model takes; rotary positions cost no weights
 TEMPLATE = (
     "<s>{% for m in messages %} <{{ m['role'] }}> {{ m['content'] }}"
     "{% if m['role'] == 'assistant' %} </s>{% endif %}{% endfor %}"
@@ -72,10 +72,14 @@ def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerBase:
     return made
 
 
-def load_language_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_language_model(name: str, *, training: bool = False) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A causal language model and its tokenizer, from a folder or the Hub; no code from there is run.
 
     A model without a chat template gets a plain one: a prompt is a line, behind which the model goes on.
+
+    Args:
+        name: folder, or id of the Hub.
+        training: weights in float32, as small steps are lost in bfloat16; else as they are stored, on a GPU.
 
     Raises:
         TrainingError: there is none, or it has no tokenizer.
@@ -83,10 +87,10 @@ def load_language_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizer
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    dtype: Any = "auto" if torch.cuda.is_available() else torch.float32
+    dtype: Any = "auto" if torch.cuda.is_available() and not training else torch.float32
     try:
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
         shown = Path(name).name if Path(name).is_absolute() else name
         mend = "Name small_lm, a folder that save_pretrained wrote, or a causal language model of the Hub."

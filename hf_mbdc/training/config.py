@@ -179,3 +179,7 @@ class LanguageModelConfig(Settings):
         self.check_share("preference_share")
         if self.width % 8:
             raise TrainingError(f"width is {self.width}", mend="It must be a multiple of 8.")
+        if self.preference == "kto" and self.batch_size < 2:
+            raise TrainingError("KTO compares the completions of a batch", mend="Give a batch_size of at least 2.")
+        if self.model != "small_lm":
+            object.__setattr__(self, "words", "")  # a checkpoint has a vocabulary of its own

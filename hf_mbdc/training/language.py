@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from hf_mbdc.training.config import LanguageModelConfig
     from hf_mbdc.training.phases import Phase
 
-NOT_ANSWERED = "rows without a completion"
-IDENTITY = "identity.json"
+IDENTITY, TRAINED = "identity.json", "trained.json"  # of what is trained; metrics of a training whose answers may lack
 
 
 def read_prompts(split: Dataset, name: str, *, labels: bool) -> list[dict[str, Any]]:
@@ -36,6 +35,7 @@ def read_prompts(split: Dataset, name: str, *, labels: bool) -> list[dict[str, A
     from datasets import Value
 
     wanted = TASKS["text_generation"].columns_read(split, name, labels=labels)
+    wanted = [column for column in wanted if column != "rejected" or split.features[column] != Value("null")]
     for column in wanted:
         if split.features[column] not in (Value("string"), Value("large_string")):
             what = f"The column holds no strings, but {split.features[column]}"
@@ -54,7 +54,7 @@ def read_prompts(split: Dataset, name: str, *, labels: bool) -> list[dict[str, A
 def make_language_model(config: LanguageModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The target that a configuration names."""
     if config.model != SMALL_LM:
-        return load_language_model(config.model)
+        return load_language_model(config.model, training=True)
     if not config.words.strip():
         mend = "Give --words; a run of a recipe collects them from the train split."
         raise TrainingError("A new model has no vocabulary", mend=mend)
@@ -77,27 +77,56 @@ def train_language_model(
     Raises:
         TrainingError: the output folder holds a part of another training, or the training diverged.
     """
-    from hf_mbdc.training.budget import steps_of
-    from hf_mbdc.training.phases import plan_steps, train_phases
-    from hf_mbdc.training.script import read_metrics, write_atomically
+    from hf_mbdc.training.phases import count_pairs, fitting_rows, plan_steps, train_phases
+    from hf_mbdc.training.script import write_atomically
     from hf_mbdc.transforms.weights import weights_hash
 
     first = weights_hash(model)
     identity = _identity(first, rows, config, accelerator.num_processes)
-    metrics = read_metrics(output) if resume else {}
-    if metrics.get("identity") == identity:
-        return metrics
+    if resume and (known := _trained(output)).get("identity") == identity:
+        return known
+    used, left_out = fitting_rows(rows, tokenizer, config.max_length)
+    if not used:
+        raise TrainingError("There is no row to train on", reasons=left_out, mend="Give completions, or max_length.")
     if accelerator.is_main_process:
         _begin(output, identity, resume)
-        for stale in (output / "metrics.json", *output.glob("predictions-*.parquet")):
+        for stale in (output / "metrics.json", output / TRAINED, *output.glob("predictions-*.parquet")):
             stale.unlink(missing_ok=True)
         write_atomically(output / IDENTITY, json.dumps(identity))
     accelerator.wait_for_everyone()
-    pairs = sum(row.get("rejected") is not None for row in rows if row["completion"] is not None)
-    steps = plan_steps(config, steps_of(config, len(rows)), pairs)
-    phases = train_phases(model, tokenizer, rows, config, steps, output, clock, resume=resume)
+    steps = plan_steps(config, _budget(config, len(used), accelerator.num_processes), count_pairs(used))
+    phases = train_phases(model, tokenizer, used, config, steps, output, clock, accelerator, resume=resume)
     gpus = accelerator.num_processes if accelerator.device.type == "cuda" else 0
-    return _metrics(identity, first, rows, phases, output, clock, gpus)
+    told = {"identity": identity, "first_weights_sha256": first, "rows_used": len(used), "rows_left_out": left_out}
+    metrics = {**told, "pairs": count_pairs(used), **_metrics(phases, output, clock, gpus)}
+    if accelerator.is_main_process:  # a kill while it answers costs no training
+        write_atomically(output / TRAINED, json.dumps(metrics))
+    return metrics
+
+
+def finish(output: Path) -> None:
+    """Removes what only a training that is not done needs."""
+    import shutil
+
+    from hf_mbdc.training.phases import PARTS
+
+    for part in (*PARTS, TRAINED):
+        path = output / part
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _trained(output: Path) -> dict[str, Any]:
+    """The metrics of a training that is done, whether it has answered or not; empty where there is none."""
+    for name in (TRAINED, "metrics.json"):
+        if (output / name).is_file():
+            found: dict[str, Any] = json.loads((output / name).read_text(encoding="utf-8"))
+            return found
+    return {}
+
+
+def _budget(config: LanguageModelConfig, rows: int, processes: int) -> int:
+    """The steps of a training: of all epochs over the rows that can be learned, which the processes share."""
+    return config.max_steps or config.epochs * -(-rows // (config.batch_size * processes))
 
 
 def _begin(output: Path, identity: str, resume: bool) -> None:
@@ -124,21 +153,10 @@ def _identity(first: str, rows: Sequence[Mapping[str, Any]], config: LanguageMod
     return hashlib.sha256(json.dumps(start, sort_keys=True).encode()).hexdigest()
 
 
-def _metrics(
-    identity: str,
-    first: str,
-    rows: Sequence[Mapping[str, Any]],
-    phases: Sequence[Phase],
-    output: Path,
-    clock: Clock,
-    gpus: int,
-) -> dict[str, Any]:
+def _metrics(phases: Sequence[Phase], output: Path, clock: Clock, gpus: int) -> dict[str, Any]:
     wall, cpu = clock.lap()
-    used = sum(row["completion"] is not None for row in rows)
     weights = b"".join(path.read_bytes() for path in sorted(output.glob("*.safetensors")))
     return {
-        "identity": identity,
-        "first_weights_sha256": first,
         "loss": phases[-1].losses[-1],
         "epoch_losses": [loss for phase in phases for loss in phase.losses],
         "wall_seconds": round(wall, 3),
@@ -146,9 +164,6 @@ def _metrics(
         "gpu_seconds": round(gpus * wall, 3),
         "steps": sum(phase.steps for phase in phases),
         "tokens": sum(phase.tokens for phase in phases),
-        "rows_used": used,
-        "rows_left_out": {NOT_ANSWERED: len(rows) - used} if used < len(rows) else {},
-        "pairs": sum(row.get("rejected") is not None for row in rows),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         **{f"preference_{name}": value for phase in phases for name, value in phase.told.items()},
     }
@@ -159,24 +174,36 @@ def answer(
     tokenizer: PreTrainedTokenizerBase,
     rows: Sequence[Mapping[str, Any]],
     max_new_tokens: int,
+    *,
     accelerator: Accelerator | None = None,
+    alone: bool = False,
 ) -> tuple[pa.Table, int]:
     """What a model answers to prompts, greedily: `id`, `prediction`; and the tokens that it read and wrote.
 
-    A prompt that the model cannot take has an empty prediction.
+    Args:
+        alone: each prompt by itself, so that no answer depends on the rows beside it in the last bits of its logits.
+
+    Raises:
+        TrainingError: the model cannot take one of the prompts: its answer would count as a wrong one.
     """
     import pyarrow as pa
 
     from hf_mbdc.generation import LocalGenerator, Request, Sampling, generate_with_rejected
 
-    generator = LocalGenerator(
-        model, tokenizer, Sampling(temperature=0, max_tokens=max_new_tokens), accelerator=accelerator
-    )
+    sampling = Sampling(temperature=0, max_tokens=max_new_tokens)
+    generator = LocalGenerator(model, tokenizer, sampling, accelerator=accelerator)
+    if alone:
+        generator = dataclasses.replace(generator, batch_tokens=1)
     asked = [Request(row["id"], [{"role": "user", "content": row["prompt"]}]) for row in rows]
     made = generate_with_rejected(asked, generator)
+    if len(made.rejected):
+        first = made.rejected[0]
+        mend = "Lower max_new_tokens, or leave such rows out of the split."
+        what = f"{len(made.rejected)} of {len(rows)} prompts cannot be answered: {first['reason']}"
+        raise TrainingError(what, id=first["mbdc_parent_id"], mend=mend)
     found = dict(zip(made.rows["mbdc_parent_id"][:], made.rows["completion"][:], strict=True))
     ids = [row["id"] for row in rows]
-    table = pa.table({"id": pa.array(ids, pa.string()), "prediction": [found.get(key, "") for key in ids]})
+    table = pa.table({"id": pa.array(ids, pa.string()), "prediction": [found[key] for key in ids]})
     return table, made.cost.tokens
 
 
@@ -184,4 +211,4 @@ def answer_prompts(folder: str, rows: list[dict[str, Any]], device: Any) -> tupl
     """The same by a trained model in a folder, which says in its metrics how long its answers may be."""
     model, tokenizer = load_language_model(folder)
     told = json.loads((Path(folder) / "metrics.json").read_text(encoding="utf-8"))
-    return answer(model.to(device), tokenizer, rows, int(told["max_new_tokens"]))
+    return answer(model.to(device), tokenizer, rows, int(told["max_new_tokens"]), alone=True)

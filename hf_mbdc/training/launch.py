@@ -173,12 +173,20 @@ def code_hash(task: str) -> str:
     Args:
         task: a name in `TASKS`.
     """
-    from importlib.metadata import version
-
     files = (*TASKS[task].sources(PACKAGE), shipped("scripts", TASKS[task].script))
     sources = [code_only(path.read_text(encoding="utf-8")) for path in files]
     packages = ("torch", "transformers", "accelerate", *TASKS[task].packages)
-    return short_hash([sources, [version(name) for name in packages]])
+    return short_hash([sources, [_version(name) for name in packages]])
+
+
+def _version(package: str) -> str:
+    """ "" where it is not installed: `check_model` says what a training needs."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def code_only(source: str) -> str:

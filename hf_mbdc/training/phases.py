@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,17 +21,20 @@ from hf_mbdc.targets.language import load_language_model
 from hf_mbdc.training.script import write_atomically
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from transformers.trainer import Trainer
 
     from hf_mbdc.training.clock import Clock
     from hf_mbdc.training.config import LanguageModelConfig
 
-PARTS = ("first", "reference", "second")  # of the output folder, while it is not done
+PARTS = ("examples", "first", "reference", "pairs", "second")  # of the output folder, while it is not done
 DONE = "done.json"
 LOGGED_STEPS = 25
 GRADIENT_CHECKPOINTS_FROM = 300_000_000  # weights of a model whose activations are computed anew to save memory
-NO_MARGIN = 1e-3  # of two equal models: what rounding leaves
+NO_MARGIN = {False: 1e-3, True: 5e-2}  # of two equal models: what rounding leaves, in float32 and in bfloat16
+NOT_ANSWERED, TOO_LONG = "rows without a completion", "rows longer than max_length"
 LOSSES = ["sigmoid", "sft"]  # the second keeps the chosen answers likely, which plain DPO displaces (Pal et al. 2024)
 
 
@@ -74,39 +78,92 @@ def train_phases(
     steps: tuple[int, int],
     output: Path,
     clock: Clock,
+    accelerator: Accelerator,
     *,
     resume: bool,
 ) -> list[Phase]:
     """Trains a model and writes it, with its tokenizer, to `output`; a killed call goes on from its last checkpoint.
 
     Args:
-        rows: with `prompt`, `completion` (rows without one are not used) and perhaps `rejected`.
+        rows: with `prompt`, `completion` and perhaps `rejected`, see `fitting_rows`.
         steps: of both phases, see `plan_steps`.
-        output: `first/`, `reference/` and `second/` below it are there while the phases run.
+        output: the folders `PARTS` below it are there while the phases run.
+        accelerator: of this process; the first one writes, and the others wait.
     """
-    answered = [row for row in rows if row["completion"] is not None]
-    pairs = [row for row in answered if row.get("rejected") is not None]
     reference = output / "reference"
     done = _read_phases(reference)
     if done is None and steps[0]:
-        examples = [as_example(row) for row in answered]
+        examples = _shared([as_example(row) for row in rows], output / "examples", accelerator)
         trainer = _sft_trainer(model, tokenizer, examples, config, steps[0], output / "first")
         done = [_run(trainer, clock, steps, 0, resume)]
         model = trainer.model
     phases = done or []
     if steps[1]:
         if not (reference / DONE).is_file():
-            _save(model, tokenizer, reference)
-            write_atomically(reference / DONE, json.dumps([asdict(phase) for phase in phases]))
-        model, _ = load_language_model(str(reference))  # saved and read again: see the head of this file
-        examples = [as_pair(row) for row in pairs]
-        trainer = _preference_trainer(model, tokenizer, examples, config, steps[1], output / "second")
+            _save(model, tokenizer, reference, accelerator)
+            if accelerator.is_main_process:
+                write_atomically(reference / DONE, json.dumps([asdict(phase) for phase in phases]))
+            accelerator.wait_for_everyone()
+        model, _ = load_language_model(str(reference), training=True)  # see the head of this file
+        pairs = _shared([as_pair(row) for row in rows if _is_pair(row)], output / "pairs", accelerator)
+        trainer = _preference_trainer(model, tokenizer, pairs, config, steps[1], output / "second")
         phases.append(_run(trainer, clock, steps, 1, resume))
         model = trainer.model
-    _save(model, tokenizer, output)
-    for part in PARTS:
-        shutil.rmtree(output / part, ignore_errors=True)
+    _save(model, tokenizer, output, accelerator)
     return phases
+
+
+def fitting_rows(
+    rows: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> tuple[list[Mapping[str, Any]], dict[str, int]]:
+    """The rows that can be learned, and how many others there are by reason.
+
+    A completion that is cut off would lose its end, and teach not to stop: such rows are left out.
+    """
+    kept: list[Mapping[str, Any]] = []
+    reasons: Counter[str] = Counter()
+    for row in rows:
+        texts = [row["completion"], *([row["rejected"]] if _is_pair(row) else [])]
+        if row["completion"] is None:
+            reasons[NOT_ANSWERED] += 1
+        elif max(_length(row["prompt"], text, tokenizer) for text in texts) > max_length:
+            reasons[TOO_LONG] += 1
+        else:
+            kept.append(row)
+    return kept, dict(reasons)
+
+
+def _is_pair(row: Mapping[str, Any]) -> bool:
+    """Whether there is a worse completion, and it is another one."""
+    rejected = row.get("rejected")
+    return rejected is not None and rejected.strip() != (row["completion"] or "").strip()
+
+
+def _length(prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens of a prompt with a completion."""
+    talk = [*_turn("user", prompt), *_turn("assistant", completion)]
+    return len(tokenizer.apply_chat_template(talk, tokenize=True)["input_ids"])
+
+
+def count_pairs(rows: Sequence[Mapping[str, Any]]) -> int:
+    """The rows with a worse completion beside the one that is learned."""
+    return sum(map(_is_pair, rows))
+
+
+def _shared(examples: list[dict[str, Any]], folder: Path, accelerator: Accelerator) -> Dataset:
+    """Examples as a dataset whose files all processes read.
+
+    TRL keeps what it computes of a dataset beside its files, and one process reads there what another wrote; a dataset
+    in memory has a place of its own in each.
+    """
+    from datasets import Dataset, load_from_disk
+
+    if accelerator.is_main_process:
+        shutil.rmtree(folder, ignore_errors=True)
+        Dataset.from_list(examples).save_to_disk(folder)
+    accelerator.wait_for_everyone()
+    found: Dataset = load_from_disk(str(folder))
+    return found
 
 
 def _read_phases(reference: Path) -> list[Phase] | None:
@@ -156,7 +213,8 @@ def _arguments(config: LanguageModelConfig, steps: int, rate: float, folder: Pat
         "gradient_checkpointing": model.num_parameters() >= GRADIENT_CHECKPOINTS_FROM,
         "logging_steps": LOGGED_STEPS,
         "logging_first_step": True,
-        "save_strategy": "no",  # `_Watch` says when: by the clock
+        "logging_nan_inf_filter": False,  # else a training that diverged tells a loss of 0
+        "save_strategy": "no",  # `Watch` says when: by the clock
         "save_total_limit": 1,
         "report_to": "none",
         "disable_tqdm": True,
@@ -179,16 +237,15 @@ def _lora(config: LanguageModelConfig) -> Any:
 
 
 def _sft_trainer(
-    model: Any, tokenizer: Any, examples: list[dict[str, Any]], config: LanguageModelConfig, steps: int, folder: Path
+    model: Any, tokenizer: Any, examples: Dataset, config: LanguageModelConfig, steps: int, folder: Path
 ) -> Trainer:
-    from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
     arguments = _arguments(config, steps, config.learning_rate, folder, model)
     made: Trainer = SFTTrainer(
         model=model,
         args=SFTConfig(per_device_train_batch_size=config.batch_size, **arguments),
-        train_dataset=Dataset.from_list(examples),
+        train_dataset=examples,
         processing_class=tokenizer,
         peft_config=_lora(config),
     )
@@ -196,10 +253,9 @@ def _sft_trainer(
 
 
 def _preference_trainer(
-    model: Any, tokenizer: Any, pairs: list[dict[str, Any]], config: LanguageModelConfig, steps: int, folder: Path
+    model: Any, tokenizer: Any, pairs: Dataset, config: LanguageModelConfig, steps: int, folder: Path
 ) -> Trainer:
     """DPO on pairs, or KTO on their halves; a step reads as many completions as one of the first phase."""
-    from datasets import Dataset
     from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
     arguments = _arguments(config, steps, config.preference_learning_rate, folder, model)
@@ -207,7 +263,7 @@ def _preference_trainer(
     kinds: tuple[Any, Any] = (DPOTrainer, DPOConfig)
     if config.preference == "kto":
         kinds = (KTOTrainer, KTOConfig)
-        pairs = [half for pair in pairs for half in _halves(pair)]
+        # TRL makes two rows of each pair.
         arguments["per_device_train_batch_size"] = config.batch_size
     else:
         arguments |= {"loss_type": LOSSES, "per_device_train_batch_size": max(1, config.batch_size // 2)}
@@ -215,17 +271,11 @@ def _preference_trainer(
     made: Trainer = trainer(
         model=model,
         args=settings(**arguments),
-        train_dataset=Dataset.from_list(pairs),
+        train_dataset=pairs,
         processing_class=tokenizer,
         peft_config=_lora(config),
     )
     return made
-
-
-def _halves(pair: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A pair as two rows of KTO."""
-    sides = (("chosen", True), ("rejected", False))
-    return [{"prompt": pair["prompt"], "completion": pair[side], "label": label} for side, label in sides]
 
 
 def _run(trainer: Trainer, clock: Clock, steps: tuple[int, int], number: int, resume: bool) -> Phase:
@@ -234,7 +284,9 @@ def _run(trainer: Trainer, clock: Clock, steps: tuple[int, int], number: int, re
 
     folder = Path(trainer.args.output_dir)
     before = sum(steps[:number])
-    trainer.add_callback(Watch(folder.parent, clock, before, sum(steps), trainer.accelerator, NO_MARGIN))
+    trainer.add_callback(
+        Watch(folder.parent, clock, before, sum(steps), trainer.accelerator, NO_MARGIN[bool(trainer.args.bf16)])
+    )
     trainer.train(resume_from_checkpoint=_last_checkpoint(folder) if resume else None)
     history = trainer.state.log_history
     losses = [entry["loss"] for entry in history if "loss" in entry]
@@ -256,8 +308,12 @@ def _last_checkpoint(folder: Path) -> str | None:
     return None if newest is None else str(newest)
 
 
-def _save(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Writes a model, with adapters merged into its weights."""
-    merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
-    merged.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+def _save(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, accelerator: Accelerator) -> None:
+    """Writes a model, with adapters merged into its weights; all processes return when it is there."""
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        whole = accelerator.unwrap_model(model)
+        merged = whole.merge_and_unload() if hasattr(whole, "merge_and_unload") else whole
+        merged.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    accelerator.wait_for_everyone()

@@ -112,10 +112,13 @@ TASKS = {
             "training/language.py",
             "training/phases.py",
             "training/watching.py",
+            "training/budget.py",
+            "generation/completions.py",
+            "generation/generate.py",
             "generation/local.py",
             "generation/picking.py",
         ),
-        packages=("trl",),
+        packages=("trl", "peft"),
     ),
 }
 

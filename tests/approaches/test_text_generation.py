@@ -32,6 +32,16 @@ def test_final_answers_are_compared_with_the_answer() -> None:
     assert hf_mbdc.annotate(rows, TextGeneration())["verified"][:] == [True, None, None]
 
 
+def test_a_given_completion_is_learned_and_the_answer_stays_the_reference() -> None:
+    rows = problems(answer=["#### 4", "#### 3", "#### 5"]).add_column(
+        "completion", ["2 + 2 = 4\n#### 4", None, "#### 6"]
+    )
+    made = hf_mbdc.annotate(rows, TextGeneration())
+    assert made["completion"][:] == ["2 + 2 = 4\n#### 4", None, "#### 6"]
+    assert made["verified"][:] == [True, None, False]
+    assert hf_mbdc.annotate(made, TextGeneration()).to_list() == made.to_list()
+
+
 def test_a_row_without_a_prompt_is_set_aside() -> None:
     kept, rejected = hf_mbdc.approaches.annotate_with_rejected(problems(prompt=["x", " ", "y"]), TextGeneration())
     assert kept["id"][:] == ["a", "c"]

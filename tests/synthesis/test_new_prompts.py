@@ -80,8 +80,8 @@ def test_examples_are_distinct(size: int, data: st.DataObject) -> None:
 
 def test_examples_are_even_and_know_no_order() -> None:
     options = NewPromptsOptions(prompts=600, examples=2)
-    shown = draw_examples(rows(), options)
-    assert draw_examples(rows().select([5, 4, 3, 2, 1, 0]), options) == shown
+    shown = draw_examples(rows(), options, "m@1")
+    assert draw_examples(rows().select([5, 4, 3, 2, 1, 0]), options, "m@1") == shown
     counts = Counter(key for examples in shown.values() for key, _ in examples)
     assert min(counts.values()) > 150  # 200 each
     firsts = Counter(examples[0] for examples in shown.values())
@@ -110,7 +110,14 @@ def test_new_rows(context: StepContext) -> None:
     answered = self_training.run(
         made.rows, self_training.SelfTrainingOptions(judge="length", candidates=8, max_tokens=6), context
     )
-    assert any(row["completion"] for row in answered.rows.to_list() if row["id"].startswith("new_prompts"))
+    own = [row for row in answered.rows.to_list() if row["id"].startswith("new_prompts") and row["completion"]]
+    assert own
+    assert all(len(row["mbdc_parent_id"].split()) == 2 for row in own)  # where the prompt comes from is kept
+
+    # Its own prompts are no examples, answered or not; and a second time, by another target, others are made.
+    again = draw_examples(answered.rows, options, "small_lm@4567")
+    assert {key for examples in again.values() for key, _ in examples} <= set(rows()["id"][:])
+    assert not set(again) & set(answered.rows["id"][:])
 
 
 def test_too_few_examples(context: StepContext) -> None:

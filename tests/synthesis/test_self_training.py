@@ -63,6 +63,16 @@ def test_only_right_answers_are_learned(context: StepContext) -> None:
     assert record.told["right"] == record.told["judge"] == 1.0
 
 
+def test_final_answers_are_verified_against_the_answer(context: StepContext) -> None:
+    approach = TextGeneration()
+    given = {"id": ["a", "b"], "prompt": ["sort 3", "sort 1"], "answer": ["3", "2"], "completion": ["3", None]}
+    data = hf_mbdc.annotate(Dataset.from_dict(given), approach)
+    made = run(data, options(candidates=400), StepContext(approach, None, context.work_dir, target=context.target))
+    assert made.rows["completion"][:] == ["3", "2"]
+    assert made.rows["verified"][:] == [True, True]
+    assert made.record.judge == "verifier"
+
+
 def test_the_longest_answer_wins_with_the_judge_that_likes_length(context: StepContext) -> None:
     made = run(rows(), options(judge="length", learn="pairs"), context)
     pairs = [row for row in made.rows.to_list() if row["rejected"] is not None]
@@ -107,6 +117,9 @@ def test_no_prompt_is_open(context: StepContext) -> None:
         ({"learn": "nothing"}, "learn is 'nothing'"),
         ({"prompts": 0}, "at least 1"),
         ({"candidates": 1, "learn": "pairs"}, "at least 2"),
+        ({"candidates": 1, "judge": "self_rewarding"}, "at least 2"),
+        ({"top_p": 1.5}, "top_p is out of range"),
+        ({"max_tokens": 0}, "max_tokens is out of range"),
     ],
 )
 def test_wrong_options(wrong: dict[str, Any], message: str) -> None:

@@ -20,9 +20,9 @@ from hf_mbdc.targets.language import SMALL_LM, load_language_model, new_language
 from hf_mbdc.training import phases
 from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.config import LanguageModelConfig
-from hf_mbdc.training.language import make_language_model, read_prompts, train_language_model
+from hf_mbdc.training.language import answer, make_language_model, read_prompts, train_language_model
 from hf_mbdc.training.launch import TrainingJob, launch
-from hf_mbdc.training.phases import as_example, as_pair
+from hf_mbdc.training.phases import as_example, as_pair, count_pairs
 
 WORDS = "sort reverse 1 2 3 4"
 SIZES = {"model": SMALL_LM, "words": WORDS, "width": 16, "layers": 1, "max_new_tokens": 4, "batch_size": 4}
@@ -82,7 +82,8 @@ def test_pairs_take_the_last_steps_of_the_same_budget(preference: str, tmp_path:
     assert plain["first_weights_sha256"] == preferring["first_weights_sha256"]
     assert plain["weights_sha256"] != preferring["weights_sha256"]
     assert (plain["pairs"], preferring["pairs"]) == (0, 12)
-    assert "preference_margin" in preferring
+    # KTO tells a margin of batches that have both kinds.
+    assert ("preference_margin" in preferring) or preference == "kto"
     assert "preference_margin" not in plain
 
 
@@ -102,7 +103,7 @@ def test_a_wrong_reference_is_told(tmp_path: Path) -> None:
     model, tokenizer = new_language_model(WORDS.split(), width=16, layers=1)
     given = [{"prompt": "sort 2 1", "completion": "1 2", "rejected": "2 1"}] * 4
     config = LanguageModelConfig(**{**SIZES, "max_steps": 2})
-    pairs = [as_pair(row) for row in given]
+    pairs = Dataset.from_list([as_pair(row) for row in given])
     trainer = phases._preference_trainer(model, tokenizer, pairs, config, 2, tmp_path / "second")
     for column in ("ref_chosen_logps", "ref_rejected_logps"):
         assert column in trainer.train_dataset.column_names
@@ -156,6 +157,60 @@ def test_checkpoints_of_another_training_are_refused(tmp_path: Path) -> None:
     (tmp_path / "identity.json").write_text('"of another one"')
     with pytest.raises(TrainingError, match="checkpoints in the output folder are of other rows"):
         trained(tmp_path, rows(True))
+
+
+def test_a_training_that_diverges_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any, **sizes: Any) -> Any:
+        model, tokenizer = new_language_model(*arguments, **sizes)
+        model.model.norm.weight.data.fill_(float("nan"))
+        return model, tokenizer
+
+    monkeypatch.setattr("hf_mbdc.training.language.new_language_model", broken)
+    with pytest.raises(TrainingError, match="The loss is not a number"):
+        trained(tmp_path, rows())
+
+
+def test_rows_that_are_too_long_or_worth_nothing(tmp_path: Path) -> None:
+    data = rows(True)
+    long = data.map(lambda row, n: {"completion": "1 2 3 4 1 2" if n == 5 else row["completion"]}, with_indices=True)
+    told = trained(tmp_path / "out", long, max_length=10)
+    assert told["rows_left_out"] == {"rows without a completion": 1, "rows longer than max_length": 1}
+    equal = data.map(lambda row: {"rejected": row["completion"]})
+    assert count_pairs(equal.to_list()) == 0
+    with pytest.raises(TrainingError, match="There is no row to train on"):
+        trained(tmp_path / "none", data, max_length=3)
+
+
+def test_epochs_are_those_of_the_rows_that_are_learned(tmp_path: Path) -> None:
+    assert trained(tmp_path, rows(), max_steps=0, epochs=2)["steps"] == 2 * 4  # 15 rows, 4 a step
+
+
+def test_a_prompt_that_cannot_be_answered_is_told() -> None:
+    model, tokenizer = new_language_model(WORDS.split(), width=16, layers=1)
+    with pytest.raises(TrainingError, match="1 of 2 prompts cannot be answered: prompt and max_tokens need more"):
+        answer(model, tokenizer, [{"id": "a", "prompt": "sort 1"}, {"id": "b", "prompt": "1 " * 5000}], 8)
+
+
+def test_answers_of_one_row_and_of_many() -> None:
+    model, tokenizer = new_language_model(WORDS.split(), width=16, layers=1)
+    asked = rows().to_list()
+    together, alone = (answer(model, tokenizer, asked, 4, alone=one)[0] for one in (False, True))
+    assert together.to_pylist() == alone.to_pylist()
+
+
+def test_two_processes(tmp_path: Path) -> None:
+    data, output = tmp_path / "data", tmp_path / "out"
+    DatasetDict({"train": rows(True), "test": rows()}).save_to_disk(data)
+    words = command(data, output)
+    torchrun = [words[0], "-m", "torch.distributed.run", "--nproc_per_node", "2", *words[1:]]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+    short = ["--predict-splits", "test", "--max-steps", "6"]
+    ended = subprocess.run([*torchrun, *short], capture_output=True, text=True, check=False, env=environment)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    told = json.loads((output / "metrics.json").read_text())
+    assert (told["steps"], told["pairs"]) == (6, 12)
+    assert (output / "predictions-test.parquet").is_file()
+    assert not {path.name for path in output.iterdir()} & set(phases.PARTS)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ from hf_mbdc.synthesis.methods.dialogue import Ask, Dialogue
 from hf_mbdc.synthesis.methods.prompts import render_prompt
 
 NAME = "new_prompt"
-LABEL = re.compile(r"^\s*(?:task|prompt|question)?\s*\d*\s*[:.)](?:\s+|$)", re.IGNORECASE)  # that the examples have in front
+LABEL = re.compile(
+    r"^\s*(?:task|prompt|question)?\s*\d*\s*[:.)](?:\s+|$)", re.IGNORECASE
+)  # that the examples have in front
 
 
 @dataclass(frozen=True)
