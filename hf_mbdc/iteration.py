@@ -45,7 +45,8 @@ def run(
     run that was killed goes on where it was.
 
     Args:
-        recipe: the name of a packaged recipe (`quickstart`, `receipts`, `hangul`, `self-improve`), a YAML file, or a `Recipe`.
+        recipe: the name of a packaged recipe (`quickstart`, `receipts`, `hangul`, `self-improve`), a YAML file,
+            or a `Recipe`.
         data_dir: the folder of the raw files, in place of the recipe's.
         repository: a folder, or `hub`, in place of the recipe's.
         repo_id: `namespace/name`, in place of the recipe's.
