@@ -7,7 +7,7 @@ answered, and the next model (M1) is trained for as many steps on as many comple
 weights. One row of the table for each way to choose what is learned; all may draw as many answers:
 
     more of the same     no new data: M0 itself, at the same budget
-    unverified           one answer a prompt, whatever it is: fresh prompts alone, as a control (with fewer answers drawn)
+    unverified           one answer a prompt, whatever it is: a control (fewer answers are drawn)
     verifier             a right answer of 8
     verifier, twice      the same, and then M1 answers as many more prompts: M2
     verifier, refined    a wrong draft is shown to the model, which answers again, up to 8 drafts

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 @app.command()
 def run(
-    recipe: Annotated[str, typer.Argument(help="A packaged recipe (quickstart, receipts, hangul, self-improve) or a YAML.")],
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe: quickstart, receipts, hangul, self-improve, or a YAML file.")
+    ],
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the raw files, in place of the recipe's.")] = None,
     repository: Annotated[
         str | None,
