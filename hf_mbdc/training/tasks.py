@@ -112,7 +112,6 @@ TASKS = {
             "training/language.py",
             "training/phases.py",
             "training/watching.py",
-            "training/budget.py",
             "generation/completions.py",
             "generation/generate.py",
             "generation/local.py",
