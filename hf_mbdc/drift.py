@@ -76,7 +76,8 @@ def reason_to_stop(points: Sequence[DriftPoint]) -> str | None:
         >>> worse = DriftPoint("v3.0.0", "self_training by majority", -0.02, False, {"judge": 0.8})
         >>> reason_to_stop([first, worse])
         'the judge of self_training by majority is more pleased (.60 → .80) and the target gains nothing (-.02)'
-        >>> reason_to_stop([first, dataclasses.replace(worse, gain=0.02)]) is None
+        >>> better = DriftPoint("v3.0.0", "self_training by majority", 0.02, True, {"judge": 0.8})
+        >>> reason_to_stop([first, better]) is None
         True
     """
     if not points or points[-1].gain > 0:
