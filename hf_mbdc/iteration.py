@@ -82,7 +82,7 @@ def run(
                 latest, candidate = _iterate(bench, item, parent, dataset)
                 if not latest.decision.refused:  # else the next iteration starts from the same parent
                     parent, dataset = latest, candidate
-                if _parts(bench, latest):
+                if _judge_parted(bench, latest):
                     break
     return latest
 
@@ -102,7 +102,7 @@ def _stops(bench: Workbench) -> bool:
     return reason is not None
 
 
-def _parts(bench: Workbench, latest: Iteration) -> bool:
+def _judge_parted(bench: Workbench, latest: Iteration) -> bool:
     """Whether the judge of an iteration's own data has parted from the truth, so that no further one starts; says so.
 
     Only what was there up to that iteration counts: a run that goes on after a kill stops at the same place.

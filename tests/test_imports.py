@@ -41,7 +41,7 @@ ALLOWED = {
     "rendering": BASE | {"transforms"},
     "synthesis": BASE | {"transforms", "rendering", "approaches", "targets", "training", "generation", "verifiers"},
     "review": BASE | {"transforms", "approaches", "revisions"},  # the templates
-    "revisions": BASE,
+    "revisions": BASE | {"transforms"},  # the mixer of hashes
     "publishing": BASE | {"transforms", "approaches", "revisions", "guidance"},
     "guidance": BASE | {"transforms"},  # tokens, n-grams, MinHash
     "experiments": BASE  # trains, so that guidance needs not

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from datasets import load_dataset
 from huggingface_hub import snapshot_download
 
 import hf_mbdc as mbdc
+from hf_mbdc import iteration
 from hf_mbdc.errors import RecipeError
 from hf_mbdc.recipe import Recipe, read_recipe
+from hf_mbdc.records import Iteration, StepRecord
+from hf_mbdc.workbench import prepare
 
 ID = "me/self"
 TEXT = """
@@ -68,7 +72,41 @@ def test_a_judge_that_likes_length(tmp_path: Path) -> None:
     again = mbdc.run(recipe(tmp_path), work_dir=tmp_path / "work", progress=False)
     assert again.sha == made.sha
 
+    # The recorded recipe gives the same rows, asking nothing anew, and trains nothing that it does not need.
+    kept = {"repository": tmp_path / "repo", "work_dir": tmp_path / "work", "progress": False}
+    assert mbdc.replay(ID, made.branch, **kept).same
+    assert len(list((tmp_path / "work").glob("*/metrics.json"))) == 2
+
 
 def test_a_wrong_option_is_told_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"No such choice \(key 'iterations\[1\].steps\[0\].options.judge'"):
         mbdc.run(recipe(tmp_path, options="{judge: mood}"), work_dir=tmp_path / "work", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("judged", "gains", "stops"), [((0.6, 0.8), (0.1, -0.1), True), ((0.6, 0.8), (0.1, 0.1), False)]
+)
+def test_a_run_ends_when_judge_and_truth_part(
+    gain: float,
+    stops: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    golden = Path(__file__).parent / "revisions" / "golden" / "receipts_v2.json"
+    base = Iteration.from_json(golden.read_text(encoding="utf-8"))
+
+    def told(day: int, judge: float, gain: float) -> Iteration:
+        step = StepRecord("self_training", "model-guided synthesis", "", judge="majority", told={"judge": judge})
+        evidence = dataclasses.replace(base.evidence, difference=gain)
+        return dataclasses.replace(base, steps=(step,), evidence=evidence, created_at=f"2026-01-0{day}")
+
+    history = [told(1, 0.6, 0.1), told(2, 0.8, gain)]
+    later = told(3, 0.1, 0.1)
+    monkeypatch.setattr("hf_mbdc.publishing.history.log", lambda *_, **__: [later, *history[::-1]])
+    bench = prepare(recipe(tmp_path), work_dir=tmp_path / "work")
+    assert iteration._judge_parted(bench, history[1]) == stops  # what came later does not count
+    assert not iteration._judge_parted(bench, history[0])
+    said = capsys.readouterr().err
+    assert ("the judge of self_training by majority is more pleased (.60 → .80)" in said) == stops
+    assert ("Give the next iteration another judge" in said) == stops

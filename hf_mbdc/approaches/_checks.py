@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hf_mbdc.approaches._find import approach_names
-from hf_mbdc.errors import RecipeError
+from hf_mbdc.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -60,6 +60,15 @@ def check_workload(num_proc: object, batch_size: object) -> None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise RecipeError(f"{key} is {value!r}", key=key, mend=f"Give a whole number of at least 1{other}.")
+
+
+def refuse_first(
+    ids: Iterable[str], reasons: Iterable[str | None], *, what: str = "row", mend: str = "Remove the row, or mend it."
+) -> None:
+    """Raises `DataError` for the first row that has a reason why it cannot be annotated."""
+    for row_id, reason in zip(ids, reasons, strict=True):
+        if reason is not None:
+            raise DataError(f"The {what} cannot be annotated: {reason}", id=row_id, mend=mend)
 
 
 def reason_kind(reason: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
+from hf_mbdc.approaches._checks import refuse_first
 from hf_mbdc.approaches._examples import examples
 from hf_mbdc.approaches._extractive_rows import (
     NAN,
@@ -173,13 +174,8 @@ class ExtractiveQA:
             DataError: a document of the batch is unsound (`annotate` sets such rows aside instead).
         """
         columns, reasons = self.try_transform(batch)
-        for row_id, reason in zip(batch["id"], reasons, strict=True):
-            if reason is not None:
-                raise DataError(
-                    f"The document cannot be annotated: {reason}",
-                    id=row_id,
-                    mend="Mend the row, or let hf_mbdc.annotate set such rows aside.",
-                )
+        mend = "Mend the row, or let hf_mbdc.annotate set such rows aside."
+        refuse_first(batch["id"], reasons, what="document", mend=mend)
         return columns
 
     def try_transform(self, batch: Mapping[str, Sequence[Any]]) -> tuple[dict[str, list[Any]], list[str | None]]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
+from hf_mbdc.approaches._checks import refuse_first
 from hf_mbdc.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ class TextGeneration:
         "A language model learns completions; which of them are right, and which are worse, no prompt says by itself."
     )
     metric: ClassVar[str] = "solved"
-    learns_from_streams: ClassVar[bool] = False
     meanings: ClassVar[Mapping[str, str]] = {
         "completion": "What the model learns to answer to `prompt`; null where there is no answer yet.",
         "rejected": "A worse answer than `completion`, for preferences; null where there is none.",
@@ -115,9 +115,7 @@ class TextGeneration:
             DataError: a prompt is empty (`annotate` sets such rows aside instead).
         """
         columns, reasons = self.try_transform(batch)
-        for row_id, reason in zip(batch["id"], reasons, strict=True):
-            if reason is not None:
-                raise DataError(f"The row cannot be annotated: {reason}", id=row_id, mend="Remove the row, or mend it.")
+        refuse_first(batch["id"], reasons)
         return columns
 
     def try_transform(self, batch: Mapping[str, Sequence[Any]]) -> tuple[dict[str, list[Any]], list[str | None]]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
+from hf_mbdc.approaches._checks import refuse_first
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.transforms.character_frequencies import (
     BUCKETS,
@@ -131,9 +132,7 @@ class TextRecognition:
             DataError: a text is null or empty (`annotate` sets such rows aside instead).
         """
         columns, reasons = self.try_transform(batch)
-        for row_id, reason in zip(batch["id"], reasons, strict=True):
-            if reason is not None:
-                raise DataError(f"The row cannot be annotated: {reason}", id=row_id, mend="Remove the row, or mend it.")
+        refuse_first(batch["id"], reasons)
         return columns
 
     def try_transform(self, batch: Mapping[str, Sequence[Any]]) -> tuple[dict[str, list[Any]], list[str | None]]:

@@ -113,12 +113,15 @@ class _Rating:
     seed: int = 0
 
     def identity(self) -> str:
+        """That of the model, and what is rated."""
         return f"{self.model} rating {json.dumps(self.options)}"
 
     def render(self, requests: Sequence[Request]) -> list[str]:
+        """The generator's own prompts."""
         return self.generator.render(requests)
 
     def complete(self, tasks: Sequence[Task], claim: Claim) -> Iterator[Batch]:
+        """Ratings in place of completions."""
         return self.generator.rate(tasks, claim, self.options)
 
 

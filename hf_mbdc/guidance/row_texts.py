@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_mbdc.errors import DataError
-from hf_mbdc.transforms.ngrams import Tokens, mix, tokenize
+from hf_mbdc.transforms.mixer import mix
+from hf_mbdc.transforms.ngrams import Tokens, tokenize
 from hf_mbdc.transforms.text_columns import is_text, read_texts
 
 if TYPE_CHECKING:

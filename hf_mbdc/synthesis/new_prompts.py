@@ -77,7 +77,7 @@ def run(rows: Dataset, options: NewPromptsOptions, context: StepContext) -> Step
     sampling = Sampling(options.temperature, options.top_p, max_tokens=options.max_tokens)
     shown = draw_examples(rows, options, target.model_id)
     dialogues = {key: new_prompt([text for _, text in examples], sampling) for key, examples in shown.items()}
-    with target_generator(target.model_path, NAME, options.seed) as generator:
+    with target_generator(target, options.seed) as generator:
         models = Models(generator, store=context.work_dir / STORE)
         written, cost = converse(dialogues, models, on_progress=context.on_progress)
     made = _as_rows(written, {key: [i for i, _ in examples] for key, examples in shown.items()}, target.model_id)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 NAME = "self_training"
 ANSWERED = "the target answered the prompt itself"
+NOT_GOOD, SILENT = "no answer was good enough", "the target gave no answer"
 Method = Literal["sample", "refine"]
 Judge = Literal["verifier", "majority", "likelihood", "length", "self_rewarding", "expected_score"]
 
@@ -114,7 +115,7 @@ def run(rows: Dataset, options: SelfTrainingOptions, context: StepContext) -> St
     columns = list(dict.fromkeys(["id", "prompt", approach.reference]))
     asked = rows.select_columns(columns).select(waiting).to_list()
     dialogues = {row["id"]: dialogue(row["prompt"], row[approach.reference], options, approach) for row in asked}
-    with target_generator(target.model_path, NAME, options.seed) as generator:
+    with target_generator(target, options.seed) as generator:
         models = Models(generator, store=context.work_dir / STORE)
         found, cost = converse(dialogues, models, on_progress=context.on_progress)
     scored = scored_rows({row["id"]: row["prompt"] for row in asked}, found)
@@ -172,6 +173,42 @@ def _learn(
     cost: Cost,
 ) -> StepResult:
     """Writes the best answers, and with `pairs` a worse one, into the rows of their prompts."""
+    taken, worse = _choose(scored, options)
+    place = dict(zip(scored["id"][:], waiting.tolist(), strict=True))
+    keys = [key for key in place if key in taken]
+    positions = np.array([place[key] for key in keys], np.int64)
+    rows = add_provenance_columns(rows)
+    columns = rows.select_columns(list({approach.reference, "mbdc_parent_id"})).select(positions)[:]
+    references, parents = columns[approach.reference], columns["mbdc_parent_id"]
+    completions = [taken[key][0] for key in keys]
+    verified = approach.verify(completions, references)
+    changed: dict[str, Sequence[Any]] = {
+        "completion": completions,
+        "rejected": [worse.get(key) for key in keys],
+        "verified": verified,
+        "mbdc_source": [NAME] * len(keys),
+        "mbdc_parent_id": [parent or key for parent, key in zip(parents, keys, strict=True)],  # a new prompt has one
+        "mbdc_model": [model] * len(keys),
+        "mbdc_iteration": [None] * len(keys),  # stamped when its version is known
+    }
+    learned = [Learned(*taken[key], right, worse.get(key)) for key, right in zip(keys, verified, strict=True)]
+    record = StepRecord(
+        name=NAME,
+        pillar="model-guided synthesis",
+        why="",
+        model=model,
+        kept=len(rows) - len(keys),
+        changed=len(keys),
+        reasons=_reasons(scored, taken),
+        cost=cost,
+        judge=options.judge,
+        told=describe(scored, learned),
+    )
+    return StepResult(replace_rows(rows, positions, changed), record)
+
+
+def _choose(scored: Dataset, options: SelfTrainingOptions) -> tuple[dict[str, tuple[str, float]], dict[str, str]]:
+    """Prompt id → the answer that is learned with its score, and with `pairs` → the one that it is preferred to."""
     from hf_mbdc.synthesis.preferences.pairs import PairOptions, build_pairs
 
     best = build_pairs(scored, PairOptions("sft", good_from=options.bar, seed=options.seed))
@@ -185,45 +222,14 @@ def _learn(
         ):
             if score >= options.bar:
                 taken[key], worse[key] = (chosen, score), rejected
-    place = dict(zip(scored["id"][:], waiting.tolist(), strict=True))
-    keys = [key for key in place if key in taken]
-    positions = np.array([place[key] for key in keys], np.int64)
-    rows = add_provenance_columns(rows)
-    columns = rows.select_columns(list({approach.reference, "mbdc_parent_id"})).select(positions)[:]
-    references, parents = columns[approach.reference], columns["mbdc_parent_id"]
-    completions = [taken[key][0] for key in keys]
-    verified = approach.verify(completions, references)
-    changed = {
-        "completion": completions,
-        "rejected": [worse.get(key) for key in keys],
-        "verified": verified,
-        "mbdc_source": [NAME] * len(keys),
-        "mbdc_parent_id": [
-            parent or key for parent, key in zip(parents, keys, strict=True)
-        ],  # that of a new prompt stays
-        "mbdc_model": [model] * len(keys),
-        "mbdc_iteration": [None] * len(keys),  # stamped when its version is known
-    }
-    record = StepRecord(
-        name=NAME,
-        pillar="model-guided synthesis",
-        why="",
-        model=model,
-        kept=len(rows) - len(keys),
-        changed=len(keys),
-        reasons={ANSWERED: len(keys), **_left(scored, taken)},
-        cost=cost,
-        judge=options.judge,
-        told=describe(
-            scored, [Learned(*taken[key], right, worse.get(key)) for key, right in zip(keys, verified, strict=True)]
-        ),
-    )
-    return StepResult(replace_rows(rows, positions, changed), record)
+    return taken, worse
 
 
-def _left(scored: Dataset, taken: Collection[str]) -> dict[str, int]:
-    left = len(scored) - len(taken)
-    return {"no answer was good enough": left} if left else {}
+def _reasons(scored: Dataset, taken: Collection[str]) -> dict[str, int]:
+    """How many prompts were answered, and why the others stay open."""
+    silent = sum(not any(texts) for texts in scored["completions"][:])
+    counts = {ANSWERED: len(taken), NOT_GOOD: len(scored) - len(taken) - silent, SILENT: silent}
+    return {reason: count for reason, count in counts.items() if count}
 
 
 @dataclass(frozen=True)

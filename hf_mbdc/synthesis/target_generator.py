@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hf_mbdc.generation import LocalGenerator
+    from hf_mbdc.training.launch import TrainingResult
 
 STORE = "completions.sqlite"  # of the work dir: what was drawn once is not drawn again
 
 
 @contextmanager
-def target_generator(folder: Path, name: str, seed: int) -> Iterator[LocalGenerator]:
-    """The model in a folder; its sampling is that of what is asked.
+def target_generator(target: TrainingResult, seed: int) -> Iterator[LocalGenerator]:
+    """A trained target; its sampling is that of what is asked.
 
     Args:
-        folder: that `from_pretrained` reads.
-        name: of the model, as rows name it.
+        target: what its training left.
         seed: of the draws.
     """
     from hf_mbdc.generation import LocalGenerator
     from hf_mbdc.targets.language import load_language_model
 
-    model, tokenizer = load_language_model(str(folder))
+    model, tokenizer = load_language_model(str(target.model_path))
     with one_thread() as device:
-        yield LocalGenerator(model.to(device), tokenizer, seed=seed, name=name)
+        yield LocalGenerator(model.to(device), tokenizer, seed=seed, name=target.model_id.partition("@")[0])
 
 
 @contextmanager

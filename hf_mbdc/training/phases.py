@@ -120,29 +120,26 @@ def fitting_rows(
 
     A completion that is cut off would lose its end, and teach not to stop: such rows are left out.
     """
-    kept: list[Mapping[str, Any]] = []
-    reasons: Counter[str] = Counter()
-    for row in rows:
-        texts = [row["completion"], *([row["rejected"]] if _is_pair(row) else [])]
-        if row["completion"] is None:
-            reasons[NOT_ANSWERED] += 1
-        elif max(_length(row["prompt"], text, tokenizer) for text in texts) > max_length:
-            reasons[TOO_LONG] += 1
-        else:
-            kept.append(row)
-    return kept, dict(reasons)
+    texts, owners = [], []
+    for number, row in enumerate(rows):
+        answers = [row["completion"], row["rejected"] if _is_pair(row) else None]
+        for text in filter(None, answers):
+            talk = [*_turn("user", row["prompt"]), *_turn("assistant", text)]
+            texts.append(tokenizer.apply_chat_template(talk, tokenize=False))
+            owners.append(number)
+    tokens = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    long = {number for number, ids in zip(owners, tokens, strict=True) if len(ids) > max_length}
+    reasons = {n: NOT_ANSWERED for n, row in enumerate(rows) if row["completion"] is None} | dict.fromkeys(
+        long, TOO_LONG
+    )
+    kept = [row for number, row in enumerate(rows) if number not in reasons]
+    return kept, dict(Counter(reasons.values()))
 
 
 def _is_pair(row: Mapping[str, Any]) -> bool:
     """Whether there is a worse completion, and it is another one."""
     rejected = row.get("rejected")
     return rejected is not None and rejected.strip() != (row["completion"] or "").strip()
-
-
-def _length(prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Tokens of a prompt with a completion."""
-    talk = [*_turn("user", prompt), *_turn("assistant", completion)]
-    return len(tokenizer.apply_chat_template(talk, tokenize=True)["input_ids"])
 
 
 def count_pairs(rows: Sequence[Mapping[str, Any]]) -> int:

@@ -45,6 +45,7 @@ class Watch(TrainerCallback):
         Not after the last step: a trainer that goes on from there takes one more.
         """
         self.progress.advance(self.before + state.global_step, self.loss)
+        control.should_log |= state.global_step == state.max_steps  # what is told is of the end
         control.should_save = state.global_step < state.max_steps and self.clock.due(self.accelerator)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hf_mbdc.transforms.ngrams import mix
+from hf_mbdc.transforms.mixer import mix
 
 PERMUTATIONS = 128
 BANDS = 32

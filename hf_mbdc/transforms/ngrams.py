@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hf_mbdc.transforms.mixer import mix
+
 WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 SEPARATOR, IN_WORD, ALONE = 0, 1, 2
 _PIECE = 1 << 16  # characters at a time: what a core's cache holds is four times as fast as millions
-_ODD = np.uint64(0xD6E8FEB86659FD93)  # of Pelle Evensen's xorshift-multiply mixer
 _BASE = 0x9E3779B97F4A7C15
 
 
@@ -118,16 +119,6 @@ def _tokenize(folded: Sequence[str], sizes: np.ndarray) -> Tokens:
     hashes = _hash_runs(mix(points[kept].astype(np.uint64)), starts)
     before = np.concatenate([[0], np.cumsum(begins)])  # tokens before each character
     return Tokens(hashes, before[np.concatenate([[0], ends])])
-
-
-def mix(words: np.ndarray) -> np.ndarray:
-    """A bijection of uint64 that spreads every bit (two rounds of xorshift and multiply)."""
-    words = words ^ (words >> np.uint64(32))
-    words *= _ODD
-    words ^= words >> np.uint64(32)
-    words *= _ODD
-    words ^= words >> np.uint64(32)
-    return words
 
 
 def _hash_runs(words: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ import email.utils
 import json
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,17 +27,6 @@ from hf_mbdc.generation import caller as caller_module
 ONE = [Request("a", [{"role": "user", "content": "Why?"}])]
 MANY = [Request(f"r{n}", [{"role": "user", "content": f"Question {n}?"}]) for n in range(12)]
 PROBE = "Write a sentence about anything you like."
-
-
-@pytest.fixture
-def server() -> Iterator[LoopbackModel]:
-    with LoopbackModel() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caller_module, "FIRST_PAUSE", 0.01)
 
 
 def endpoint(server: LoopbackModel, **options) -> EndpointGenerator:

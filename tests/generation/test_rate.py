@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +25,6 @@ from hf_mbdc.generation import (
     rate,
     rate_with_rejected,
 )
-from hf_mbdc.generation import caller as caller_module
 from hf_mbdc.generation.completions import make_tasks
 from hf_mbdc.generation.options import whole_answers
 
@@ -284,17 +282,6 @@ def test_an_impossible_answer_is_minus_infinity() -> None:
 
 
 # --- a server -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server() -> Iterator[LoopbackModel]:
-    with LoopbackModel() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caller_module, "FIRST_PAUSE", 0.01)
 
 
 def endpoint(server: LoopbackModel, **options) -> EndpointGenerator:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from datasets import Dataset
@@ -22,7 +19,6 @@ from hf_mbdc.synthesis.methods.dialogue import converse
 from hf_mbdc.synthesis.methods.new_prompt import NewPrompt, new_prompt
 from hf_mbdc.synthesis.new_prompts import NewPromptsOptions, _distinct, draw_examples, run
 from hf_mbdc.synthesis.step import StepContext
-from hf_mbdc.targets.language import new_language_model
 from hf_mbdc.transforms.rows import add_provenance_columns
 
 APPROACH = TextGeneration(verifier="made_problems")
@@ -36,18 +32,6 @@ def rows(count: int = 6) -> Dataset:
     }
     annotated = hf_mbdc.annotate(Dataset.from_dict(given, features=APPROACH.reads), APPROACH)
     return add_provenance_columns(annotated)
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> StepContext:
-    import torch
-
-    torch.manual_seed(0)
-    model, tokenizer = new_language_model(["sort", "reverse", "1", "2", "3"], width=16, layers=1)
-    for part in (model, tokenizer):
-        part.save_pretrained(tmp_path / "target")
-    target: Any = SimpleNamespace(model_path=tmp_path / "target", model_id="small_lm@0123")
-    return StepContext(APPROACH, None, tmp_path, target=lambda: target)
 
 
 def test_a_new_prompt() -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from datasets import Dataset
+from scripted_model import Scripted, text_of
 
 import hf_mbdc
 from hf_mbdc.approaches.text_generation import TextGeneration
 from hf_mbdc.errors import DataError, RecipeError
+from hf_mbdc.synthesis import self_training
+from hf_mbdc.synthesis.methods.dialogue import Answer, Ask, converse
 from hf_mbdc.synthesis.self_training import Learned, SelfTrainingOptions, describe, run
 from hf_mbdc.synthesis.step import StepContext
-from hf_mbdc.targets.language import new_language_model
 
 APPROACH = TextGeneration(verifier="made_problems")
 
@@ -28,19 +28,6 @@ def rows(answered: int = 2) -> Dataset:
         "answer": [*answers[:answered], *[None] * (len(prompts) - answered)],
     }
     return hf_mbdc.annotate(Dataset.from_dict(given, features=APPROACH.reads), APPROACH)
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> StepContext:
-    """With a target of random weights, so that its answers differ."""
-    import torch
-
-    torch.manual_seed(0)
-    model, tokenizer = new_language_model(["sort", "reverse", "1", "2", "3"], width=16, layers=1)
-    for part in (model, tokenizer):
-        part.save_pretrained(tmp_path / "target")
-    target: Any = SimpleNamespace(model_path=tmp_path / "target", model_id="small_lm@0123")
-    return StepContext(APPROACH, None, tmp_path, target=lambda: target)
 
 
 def options(**given: Any) -> SelfTrainingOptions:
@@ -59,7 +46,7 @@ def test_only_right_answers_are_learned(context: StepContext) -> None:
     assert kept == [row for row, now in zip(before, after, strict=True) if now["mbdc_source"] is None]
     record = made.record
     assert (record.changed, record.kept) == (len(learned), 5 - len(learned))
-    assert record.reasons.get("no answer was good enough", 0) == 3 - len(learned)
+    assert sum(record.reasons.values()) == 3
     assert record.told["right"] == record.told["judge"] == 1.0
 
 
@@ -128,13 +115,36 @@ def test_wrong_options(wrong: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.parametrize("judge", ["self_rewarding", "expected_score"])
-def test_the_target_judges_itself(judge: Any, context: StepContext) -> None:
+def test_a_target_of_random_weights_gives_no_points(judge: Any, context: StepContext) -> None:
     made = run(rows(), options(judge=judge, candidates=6, max_tokens=40), context)
-    # A target of random weights gives no points that can be read: then nothing is learned, and nothing invented.
     assert made.record.changed == 0
-    assert made.record.reasons["no answer was good enough"] == 3
+    assert made.record.reasons == {"no answer was good enough": 3}
     assert made.record.told["cut_off"] < 1
     assert made.record.cost.model_calls >= 3 * 6
+
+
+@pytest.mark.parametrize("judge", ["self_rewarding", "expected_score"])
+def test_the_target_judges_itself(judge: Any) -> None:
+    def reply(ask: Ask) -> Answer | str:
+        if ask.role == "target":
+            return ["first", "second"][ask.sample]
+        good = "second" in text_of(ask)
+        if ask.options:
+            return Answer("5", "stop", "m@1", (0, 0, 0, 0, 1) if good else (1, 0, 0, 0, 0), mass=0.9)
+        return "Score: 5" if good else "Score: 1"
+
+    asked = self_training.dialogue("3 + 1?", "4", options(judge=judge, candidates=2), TextGeneration())
+    found, _ = converse({"a": asked}, Scripted(reply))
+    assert found["a"].texts == ("first", "second")
+    assert found["a"].scores == (1.0, 5.0)
+
+
+def test_a_prompt_that_the_target_cannot_take_stays_open(context: StepContext) -> None:
+    long = {"id": ["a", "b"], "prompt": ["sort 1", "sort " + "1 " * 5000], "answer": ["1", None]}
+    data = hf_mbdc.annotate(Dataset.from_dict(long, features=APPROACH.reads), APPROACH)
+    made = run(data, options(), context)
+    assert made.rows["completion"][:] == ["1", None]
+    assert made.record.reasons == {"the target gave no answer": 1}
 
 
 def test_what_is_told() -> None:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from hf_mbdc.errors import DataError
 from hf_mbdc.revisions.rows import contiguous, plain, text_buffers
+from hf_mbdc.transforms.mixer import ODD, mix
 
 if TYPE_CHECKING:
     from hf_mbdc.revisions.diff.parquet_rows import Side
@@ -21,7 +22,6 @@ Key = tuple[str, ...]
 
 LONG = 1024  # bytes; longer texts are hashed one by one
 _NULL = np.uint64(0x9E3779B97F4A7C15)
-_ODD = np.uint64(0xD6E8FEB86659FD93)  # of Pelle Evensen's xorshift-multiply mixer, see _mix
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)  # keep the first `size` bytes of a word
 
 
@@ -102,7 +102,7 @@ def hash_keys(columns: Sequence[pa.Array]) -> np.ndarray:
     """
     hashes = _hash(columns[0])
     for column in columns[1:]:
-        hashes = _mix(hashes * _ODD + _hash(column))
+        hashes = mix(hashes * ODD + _hash(column))
     return hashes
 
 
@@ -112,27 +112,17 @@ def _hash(array: pa.Array) -> np.ndarray:
     valid = array.is_valid().to_numpy(zero_copy_only=False) if array.null_count else None
     if pa.types.is_integer(array.type):
         values = (array if valid is None else array.fill_null(0)).to_numpy()
-        hashes = _mix(values.astype(np.uint64 if array.type == pa.uint64() else np.int64).view(np.uint64))
+        hashes = mix(values.astype(np.uint64 if array.type == pa.uint64() else np.int64).view(np.uint64))
     else:
         hashes = _hash_texts(array if valid is None else array.fill_null(""))
     return hashes if valid is None else np.where(valid, hashes, _NULL)
-
-
-def _mix(words: np.ndarray) -> np.ndarray:
-    """A bijection that spreads every bit (two rounds of xorshift and multiply)."""
-    words = words ^ (words >> np.uint64(32))
-    words *= _ODD
-    words ^= words >> np.uint64(32)
-    words *= _ODD
-    words ^= words >> np.uint64(32)
-    return words
 
 
 def _hash_texts(array: pa.Array) -> np.ndarray:
     """Eight bytes at a time, all rows at once."""
     starts, data = text_buffers(array)
     sizes = np.diff(starts).astype(np.int64)
-    hashes = _mix(sizes.view(np.uint64) ^ _NULL)
+    hashes = mix(sizes.view(np.uint64) ^ _NULL)
     if not len(sizes) or not int(sizes.max()):
         return hashes
     first, last = int(starts[0]), int(starts[-1])
@@ -142,13 +132,13 @@ def _hash_texts(array: pa.Array) -> np.ndarray:
     if size == int(sizes.min()):
         for at in range(0, min(size, LONG), 8):
             words = np.ndarray(len(sizes), "<u8", data, at, (size,))
-            hashes = _mix((hashes * _ODD) ^ (words & _MASKS[min(size - at, 8)]))
+            hashes = mix((hashes * ODD) ^ (words & _MASKS[min(size - at, 8)]))
     else:
         words = np.ndarray(len(data) - 7, "<u8", data, 0, (1,))
         for at in range(0, min(size, LONG), 8):
             rows = np.flatnonzero(sizes > at)
             found = words[begins[rows] + at] & _MASKS[np.minimum(sizes[rows] - at, 8)]
-            hashes[rows] = _mix((hashes[rows] * _ODD) ^ found)
+            hashes[rows] = mix((hashes[rows] * ODD) ^ found)
     for row in np.flatnonzero(sizes > LONG):  # few rows have such keys
         digest = hashlib.blake2b(data[begins[row] : begins[row] + sizes[row]].tobytes(), digest_size=8).digest()
         hashes[row] = np.frombuffer(digest, "<u8")[0]

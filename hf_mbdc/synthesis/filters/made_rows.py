@@ -120,6 +120,7 @@ class _Texts:
             self._mask()
 
     def column(self, name: str, rows: np.ndarray | None = None) -> list[str]:
+        """The texts of a column, of some rows."""
         pieces = self.pieces[name]
         wanted = pieces if rows is None else [pieces[row] for row in rows.tolist()]
         return ["\n".join(row) for row in wanted]

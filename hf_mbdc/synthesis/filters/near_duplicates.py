@@ -25,7 +25,8 @@ import numpy as np
 
 from hf_mbdc.errors import RecipeError
 from hf_mbdc.transforms.minhash import LshIndex, band_keys, signatures
-from hf_mbdc.transforms.ngrams import Tokens, mix, tokenize
+from hf_mbdc.transforms.mixer import mix
+from hf_mbdc.transforms.ngrams import Tokens, tokenize
 
 SHORT = 8  # words below which only equal texts are duplicates
 RECALL = 0.99  # chance that a pair at the threshold is proposed
@@ -129,10 +130,12 @@ class _Index:
         self.texts, self.keys = texts, keys
 
     def take(self, wanted: np.ndarray | slice) -> _Index:
+        """Some of them."""
         return _Index(self.texts[wanted], self.keys[:, wanted])
 
     @functools.cached_property
     def lsh(self) -> LshIndex:
+        """To find texts that share a band with others."""
         return LshIndex(self.keys)
 
 
