@@ -9,6 +9,7 @@ first step of the second the margin between chosen and rejected is 0, which is c
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -105,7 +106,10 @@ def train_phases(
                 write_atomically(reference / DONE, json.dumps([asdict(phase) for phase in phases]))
             accelerator.wait_for_everyone()
         model, _ = load_language_model(str(reference), training=True)  # see the head of this file
-        pairs = _shared([as_pair(row) for row in rows if _is_pair(row)], output / "pairs", accelerator)
+        preferred = [as_pair(row) for row in rows if _is_pair(row)]
+        if config.preference == "kto":
+            preferred = as_halves(preferred, config.seed)
+        pairs = _shared(preferred, output / "pairs", accelerator)
         trainer = _preference_trainer(model, tokenizer, pairs, config, steps[1], output / "second")
         phases.append(_run(trainer, clock, steps, 1, resume))
         model = trainer.model
@@ -185,6 +189,23 @@ def as_pair(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"prompt": _turn("user", row["prompt"]), "chosen": chosen, "rejected": rejected}
 
 
+def as_halves(pairs: Sequence[Mapping[str, Any]], seed: int) -> list[dict[str, Any]]:
+    """Pairs as TRL's rows with labels, in random order.
+
+    KTO reads its rows in the order in which they stand. TRL would make halves of pairs itself, and put all good ones
+    before the bad ones.
+
+    Example:
+        >>> rows = as_halves([as_pair({"prompt": "1 + 1?", "completion": "2", "rejected": "3"})] * 3, seed=0)
+        >>> sorted(row["label"] for row in rows)
+        [False, False, False, True, True, True]
+    """
+    sides = (("chosen", True), ("rejected", False))
+    halves = [{"prompt": p["prompt"], "completion": p[side], "label": label} for p in pairs for side, label in sides]
+    random.Random(seed).shuffle(halves)
+    return halves
+
+
 def _turn(role: str, text: str) -> list[dict[str, str]]:
     return [{"role": role, "content": text}]
 
@@ -260,7 +281,6 @@ def _preference_trainer(
     kinds: tuple[Any, Any] = (DPOTrainer, DPOConfig)
     if config.preference == "kto":
         kinds = (KTOTrainer, KTOConfig)
-        # TRL makes two rows of each pair.
         arguments["per_device_train_batch_size"] = config.batch_size
     else:
         arguments |= {"loss_type": LOSSES, "per_device_train_batch_size": max(1, config.batch_size // 2)}

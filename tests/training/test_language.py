@@ -22,7 +22,7 @@ from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.config import LanguageModelConfig
 from hf_mbdc.training.language import answer, make_language_model, read_prompts, train_language_model
 from hf_mbdc.training.launch import TrainingJob, launch
-from hf_mbdc.training.phases import as_example, as_pair, count_pairs
+from hf_mbdc.training.phases import as_example, as_halves, as_pair, count_pairs
 
 WORDS = "sort reverse 1 2 3 4"
 SIZES = {"model": SMALL_LM, "words": WORDS, "width": 16, "layers": 1, "max_new_tokens": 4, "batch_size": 4}
@@ -82,7 +82,7 @@ def test_pairs_take_the_last_steps_of_the_same_budget(preference: str, tmp_path:
     assert plain["first_weights_sha256"] == preferring["first_weights_sha256"]
     assert plain["weights_sha256"] != preferring["weights_sha256"]
     assert (plain["pairs"], preferring["pairs"]) == (0, 12)
-    assert preferring["preference_margin"] > 0
+    assert "preference_margin" in preferring
     assert "preference_margin" not in plain
 
 
@@ -120,6 +120,16 @@ def test_rows_as_trl_reads_them() -> None:
     user, good, bad = ([{"role": role, "content": text}] for role, text in said)
     assert as_example(row) == {"prompt": user, "completion": good}
     assert as_pair(row) == {"prompt": user, "chosen": good, "rejected": bad}
+
+
+def test_halves_of_pairs_are_mixed() -> None:
+    pairs = [as_pair({"prompt": str(n), "completion": f"good {n}", "rejected": f"bad {n}"}) for n in range(50)]
+    halves = as_halves(pairs, seed=0)
+    assert as_halves(pairs, seed=0) == halves != as_halves(pairs, seed=1)
+    assert {(row["prompt"][0]["content"], row["completion"][0]["content"], row["label"]) for row in halves} == {
+        (str(n), f"{word} {n}", label) for n in range(50) for word, label in (("good", True), ("bad", False))
+    }
+    assert all(10 < sum(row["label"] for row in halves[start : start + 33]) < 23 for start in (0, 33, 66))
 
 
 LONGER = {"max_steps": 60, "preference_share": 0.5}
