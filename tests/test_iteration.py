@@ -321,6 +321,16 @@ def test_a_work_dir_that_is_a_file_is_told_before_any_work(tmp_path: Path) -> No
         mbdc.run(small(tmp_path / "repo"), work_dir=tmp_path / "file", progress=False)
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is where even root may make no folder")
+def test_a_repository_that_cannot_be_written_is_told_before_any_work(
+    tmp_path: Path, fake_launch: FakeLaunch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = replace(small(tmp_path, 48), repository="/proc/none")
+    with pytest.raises(RepositoryError, match="The repository cannot be written"):
+        mbdc.run(recipe)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_run_from_a_revision_that_is_not_the_head_is_stale(tmp_path: Path) -> None:
     rows = mbdc.load_dataset("made_receipts", documents=12, split_fractions=(0, 0, 1))["test"]
     publish(rows.select(range(4)), ID, repository=tmp_path / "repo", message="first")

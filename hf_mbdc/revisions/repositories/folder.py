@@ -103,6 +103,11 @@ class FolderRepository:
             for sha, commit in store.history(branches[branch])
         ]
 
+    def check_writable(self, repo_id: str) -> None:
+        """Raises `RepositoryError` where no commit could be written, before hours of work that would end in one."""
+        with self._writing(repo_id):
+            return
+
     def commit(
         self,
         repo_id: str,
