@@ -77,7 +77,7 @@ def train_language_model(
     Raises:
         TrainingError: the output folder holds a part of another training, or the training diverged.
     """
-    from hf_mbdc.training.phases import count_pairs, fitting_rows, plan_steps, train_phases
+    from hf_mbdc.training.phases import TIME, count_pairs, fitting_rows, plan_steps, train_phases
     from hf_mbdc.training.script import write_atomically
     from hf_mbdc.transforms.weights import weights_hash
 
@@ -94,6 +94,7 @@ def train_language_model(
             stale.unlink(missing_ok=True)
         write_atomically(output / IDENTITY, json.dumps(identity))
     accelerator.wait_for_everyone()
+    clock.take_up(output / TIME)
     steps = plan_steps(config, _budget(config, len(used), accelerator.num_processes), count_pairs(used))
     phases = train_phases(model, tokenizer, used, config, steps, output, clock, accelerator, resume=resume)
     gpus = accelerator.num_processes if accelerator.device.type == "cuda" else 0
@@ -108,9 +109,9 @@ def finish(output: Path) -> None:
     """Removes what only a training that is not done needs."""
     import shutil
 
-    from hf_mbdc.training.phases import PARTS
+    from hf_mbdc.training.phases import PARTS, TIME
 
-    for part in (*PARTS, TRAINED):
+    for part in (*PARTS, TIME, TRAINED):
         path = output / part
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -133,7 +134,7 @@ def _begin(output: Path, identity: str, resume: bool) -> None:
     """Refuses to go on from checkpoints of another training; clears the folder where nothing is to be gone on from."""
     import shutil
 
-    from hf_mbdc.training.phases import PARTS
+    from hf_mbdc.training.phases import PARTS, TIME
 
     parts = [output / name for name in PARTS if (output / name).exists()]
     known = (output / IDENTITY).read_text(encoding="utf-8") if (output / IDENTITY).is_file() else None
@@ -144,6 +145,8 @@ def _begin(output: Path, identity: str, resume: bool) -> None:
     if not resume:
         for part in parts:
             shutil.rmtree(part)
+    if not resume or not parts:
+        (output / TIME).unlink(missing_ok=True)
 
 
 def _identity(first: str, rows: Sequence[Mapping[str, Any]], config: LanguageModelConfig, processes: int) -> str:

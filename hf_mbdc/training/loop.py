@@ -129,6 +129,7 @@ def train(
             if clock.due(accelerator):
                 state.add_time(clock)
                 _save(accelerator, output_dir, state, dynamics)
+                clock.saved()
     _write_dynamics(dynamics, accelerator, output_dir)
     state.add_time(clock)
     return state

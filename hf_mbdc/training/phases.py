@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 PARTS = ("examples", "first", "reference", "pairs", "second")  # of the output folder, while it is not done
 DONE = "done.json"
+TIME = "time.json"  # spent up to the last checkpoint
 LOGGED_STEPS = 25
 GRADIENT_CHECKPOINTS_FROM = 300_000_000  # weights of a model whose activations are computed anew to save memory
 NO_MARGIN = {False: 1e-3, True: 5e-2}  # of two equal models: what rounding leaves, in float32 and in bfloat16
@@ -103,6 +104,7 @@ def train_phases(
         if not (reference / DONE).is_file():
             _save(model, tokenizer, reference, accelerator)
             if accelerator.is_main_process:
+                clock.keep(output / TIME)
                 write_atomically(reference / DONE, json.dumps([asdict(phase) for phase in phases]))
             accelerator.wait_for_everyone()
         model, _ = load_language_model(str(reference), training=True)  # see the head of this file

@@ -36,7 +36,12 @@ def parse_flags(
     parser.add_argument("--train-split", default="train", help="split to train on (default: train)")
     parser.add_argument("--predict-splits", nargs="*", default=[], help="splits to predict afterwards (default: none)")
     parser.add_argument("--data-revision", help="namespace/name@version of the data, for the model card")
-    parser.add_argument("--checkpoint-seconds", type=float, default=20.0, help="time between checkpoints (default: 20)")
+    parser.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=20.0,
+        help="least time between checkpoints, which take 5 %% of it all at most (default: 20; 0: after every step)",
+    )
     parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,

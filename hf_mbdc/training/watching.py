@@ -9,6 +9,7 @@ from transformers import TrainerCallback
 
 from hf_mbdc.errors import TrainingError
 from hf_mbdc.training.loop import Progress
+from hf_mbdc.training.phases import TIME
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -20,7 +21,7 @@ class Watch(TrainerCallback):
     """A callback of one phase of a training.
 
     Args:
-        output: folder of the training, which gets `progress.json`.
+        output: folder of the training, which gets `progress.json` and, with each checkpoint, `TIME`.
         clock: says when a checkpoint is due.
         before, steps: of the phases before this one, and in all.
         accelerator: of the trainer.
@@ -31,7 +32,7 @@ class Watch(TrainerCallback):
     def __init__(
         self, output: Path, clock: Clock, before: int, steps: int, accelerator: Accelerator, no_margin: float
     ) -> None:
-        self.progress = Progress(output, steps, before, accelerator.is_main_process)
+        self.progress, self.time = Progress(output, steps, before, accelerator.is_main_process), output / TIME
         self.clock, self.before, self.accelerator, self.no_margin = clock, before, accelerator, no_margin
         self.loss = 0.0
 
@@ -47,6 +48,12 @@ class Watch(TrainerCallback):
         self.progress.advance(self.before + state.global_step, self.loss)
         control.should_log |= state.global_step == state.max_steps  # what is told is of the end
         control.should_save = state.global_step < state.max_steps and self.clock.due(self.accelerator)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Keeps the time that was spent up to a checkpoint."""
+        self.clock.saved()
+        if self.accelerator.is_main_process:
+            self.clock.keep(self.time)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Checks that a preference begins at its reference."""

@@ -22,7 +22,8 @@ from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.config import LanguageModelConfig
 from hf_mbdc.training.language import answer, make_language_model, read_prompts, train_language_model
 from hf_mbdc.training.launch import TrainingJob, launch
-from hf_mbdc.training.phases import as_example, as_halves, as_pair, count_pairs
+from hf_mbdc.training.phases import TIME, as_example, as_halves, as_pair, count_pairs
+from hf_mbdc.training.watching import Watch
 
 WORDS = "sort reverse 1 2 3 4"
 SIZES = {"model": SMALL_LM, "words": WORDS, "width": 16, "layers": 1, "max_new_tokens": 4, "batch_size": 4}
@@ -42,7 +43,7 @@ def rows(pairs: bool = False) -> Dataset:
     )
 
 
-def trained(output: Path, data: Dataset, **settings: Any) -> dict[str, Any]:
+def trained(output: Path, data: Dataset, every: float = 1e9, **settings: Any) -> dict[str, Any]:
     """Metrics of a training in this process."""
     from accelerate.utils import set_seed
 
@@ -53,7 +54,7 @@ def trained(output: Path, data: Dataset, **settings: Any) -> dict[str, Any]:
     model, tokenizer = make_language_model(config)
     given = read_prompts(data, "train", labels=True)
     output.mkdir(parents=True, exist_ok=True)
-    return train_language_model(model, tokenizer, given, config, output, Clock(1e9), make_accelerator(), resume=True)
+    return train_language_model(model, tokenizer, given, config, output, Clock(every), make_accelerator(), resume=True)
 
 
 def test_a_training_and_its_answers(tmp_path: Path) -> None:
@@ -159,6 +160,31 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
         whole = trained(tmp_path / "whole", rows(True), **LONGER)
     same = ("identity", "weights_sha256", "steps", "tokens")
     assert [told[name] for name in same] == [whole[name] for name in same]
+
+
+@pytest.mark.parametrize(("settings", "phase"), [({"preference": "kto"}, "second"), ({"lora_rank": 2}, "first")])
+def test_every_kind_of_training_goes_on_after_an_interruption(
+    settings: dict[str, Any], phase: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Watch.on_save
+
+    def stop(watch: Watch, args: Any, state: Any, control: Any, **more: Any) -> None:
+        kept(watch, args, state, control, **more)
+        if Path(args.output_dir).name == phase and state.global_step == 3:
+            raise KeyboardInterrupt
+
+    settings = {"max_steps": 12, "preference_share": 0.5, **settings}
+    whole = trained(tmp_path / "whole", rows(True), **settings)
+    monkeypatch.setattr(Watch, "on_save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "killed", rows(True), every=0, **settings)
+    monkeypatch.setattr(Watch, "on_save", kept)
+    assert (tmp_path / "killed" / phase / "checkpoint-3").is_dir()
+    (tmp_path / "killed" / TIME).write_text("[1000, 500]")
+    told = trained(tmp_path / "killed", rows(True), every=0, **settings)
+    same = ("identity", "weights_sha256", "steps", "tokens")
+    assert [told[name] for name in same] == [whole[name] for name in same]
+    assert (told["wall_seconds"] > 1000, told["cpu_seconds"] > 500) == (True, True)  # what was spent before counts
 
 
 def test_checkpoints_of_another_training_are_refused(tmp_path: Path) -> None:
