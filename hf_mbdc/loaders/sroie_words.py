@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 LEAST = 2  # pixels of width and of height
 PAGE_PIXELS = 1 << 26  # of a scanned page, at most
+KEPT = ("1", "L", "LA", "RGB", "RGBA", "I;16")  # modes that a PNG file has
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,8 @@ def crop(page: Image, box: PixelBox) -> bytes:
     if x1 - x0 < LEAST or y1 - y0 < LEAST:
         raise DataError(f"The box is {x1 - x0} × {y1 - y0} pixels on the page of {page.width} × {page.height}")
     part = page.crop((x0, y0, x1, y1))
+    if part.mode not in KEPT:  # as RGB, what is transparent could be as black as the ink, and 16 bits would be cut off
+        part = part.convert("RGBA" if part.has_transparency_data else "RGB")
     buffer = BytesIO()
-    (part if part.mode in ("1", "L", "RGB") else part.convert("RGB")).save(buffer, format="PNG", compress_level=6)
+    part.save(buffer, format="PNG", compress_level=6)
     return buffer.getvalue()

@@ -115,6 +115,17 @@ def test_crops_are_png_files_of_any_page(mode, kept):
     assert (image.format, image.mode, image.size) == ("PNG", kept, (10, 5))
 
 
+def test_what_is_transparent_stays_so_and_16_bits_stay_16():
+    clear = Image.new("LA", (40, 30), (0, 0))  # black, and nothing of it to be seen
+    palette = Image.new("P", (40, 30), 0)
+    palette.info["transparency"] = 0
+    for shown in (clear, clear.convert("RGBA"), palette):
+        image = Image.open(BytesIO(crop(shown, (3, 4, 12, 9))))
+        assert image.getchannel("A").getextrema() == (0, 0)
+    fine = Image.new("I;16", (40, 30), 20_000)
+    assert Image.open(BytesIO(crop(fine, (3, 4, 12, 9)))).getpixel((0, 0)) == 20_000
+
+
 def test_no_crop_of_nothing():
     with pytest.raises(DataError, match="The box is 1 × 5 pixels"):
         crop(page(), (3, 4, 4, 9))

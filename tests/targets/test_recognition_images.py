@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -46,6 +47,24 @@ def test_colours_become_grey_and_what_is_transparent_white() -> None:
     palette = stored(Image.new("P", (4, 32)), "GIF")
     decoded = decode_images(column(red, clear, bits, palette), 32)
     assert [decoded[n][0, 0] for n in range(4)] == [76, 255, 255, 0]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bits_of_grey_become_8(kind: str) -> None:
+    pixels = np.array([[0, 80 * 257, 160 * 257, 65535]] * 32, np.uint16)
+    assert decode_images(column(stored(Image.fromarray(pixels), kind)), 32)[0][0].tolist() == [0, 80, 160, 255]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_an_image_is_turned_as_its_exif_says(kind: str) -> None:
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6  # to be turned clockwise: its left edge is the top
+    pixels = np.repeat(np.array([[0] * 30 + [200] * 30], np.uint8), 20, axis=0)
+    Image.fromarray(pixels).save(file, kind, exif=exif)
+    image = {"bytes": file.getvalue(), "path": None}
+    decoded = decode_images(column(image), None)[0]
+    assert decoded.shape == np.asarray(datasets.Image().decode_example(image)).shape[:2] == (60, 20)
+    assert decoded[5].mean() < 20 < 180 < decoded[-5].mean()
 
 
 def test_a_file_of_a_path_is_read(tmp_path: Any) -> None:

@@ -75,9 +75,10 @@ def _decode(stored: dict[str, Any] | None, height: int | None) -> tuple[np.ndarr
         return nothing, NO_IMAGE
     file = io.BytesIO(stored["bytes"]) if stored["bytes"] is not None else stored["path"]
     try:
-        with Image.open(file, formats=FORMATS) as image:
-            if not image.width or not image.height:
+        with Image.open(file, formats=FORMATS) as opened:
+            if not opened.width or not opened.height:
                 return nothing, NO_PIXELS
+            image = _upright(opened)
             rows = height or image.height
             width = max(1, round(image.width * rows / image.height))
             if max(width, rows) > WIDEST:
@@ -91,10 +92,19 @@ def _decode(stored: dict[str, Any] | None, height: int | None) -> tuple[np.ndarr
         return nothing, f"an image that cannot be decoded ({type(error).__name__})"
 
 
+def _upright(image: Image) -> Image:
+    """An image as `datasets` shows it, and people read it: turned as its EXIF says, which photos of phones are."""
+    from PIL import ExifTags, ImageOps
+
+    return image if image.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
+
+
 def _grey(image: Image, size: tuple[int, int]) -> Image:
     """Grey pixels of a size; what is transparent is white."""
     from PIL import Image
 
+    if image.mode.startswith("I;16"):  # Pillow would cut 16 bits off at 255, and all but black be white
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.has_transparency_data:
         paper = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(paper, image.convert("RGBA"))
