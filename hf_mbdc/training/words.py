@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hf_mbdc.targets.recognition.words import Word
     from hf_mbdc.training.config import RecognitionConfig
 
+LEFT_OUT_TOLD = 10  # ids for each reason
+
 
 def make_recogniser(config: RecognitionConfig, texts: pa.ChunkedArray) -> Recogniser:
     """The target that a configuration names: a new one reads its charset and the characters of these texts.
@@ -102,9 +104,15 @@ class WordLearner:
         return dataclasses.replace(self, target=load_recogniser(str(folder), beam_width=width))
 
     def told(self, rows: Sequence[Word]) -> dict[str, Any]:
-        """How many characters the target can write, where it writes characters."""
+        """How many characters the target can write, where it writes characters; and by reason the ids of the first
+        words that it could not learn, to look at."""
         characters = getattr(self.model.config, "characters", None)
-        return {} if characters is None else {"characters": len(characters)}
+        found: dict[str, Any] = {} if characters is None else {"characters": len(characters)}
+        first: dict[str, list[str]] = {}
+        for word in rows:
+            if word.left_out and len(first.setdefault(word.left_out, [])) < LEFT_OUT_TOLD:
+                first[word.left_out].append(word.id)
+        return found | ({"first_left_out": first} if first else {})
 
 
 def reading_table(words: Sequence[Word], readings: Sequence[Reading]) -> pa.Table:
