@@ -178,36 +178,3 @@ def make_tasks(
             raise DataError(f"A prompt is no valid Unicode: {error}", key=request.key, mend=mend) from error
         tasks.append(Task(digest.digest()[:16], prompt, raw, request.sample, request))
     return tasks
-
-
-def render_prompts(requests: Sequence[Request], tokenizer: Any) -> list[str]:
-    """Prompts as the model reads them: raw ones as they are, messages by the chat template of the tokenizer.
-
-    Raises:
-        DataError: the tokenizer has no chat template, or the template refuses a conversation.
-    """
-    rendered: dict[int, str] = {}  # by identity: the samples of one row share their messages
-    prompts = []
-    for request in requests:
-        if request.prompt is not None:
-            prompts.append(request.prompt)
-            continue
-        place = id(request.messages)
-        if place not in rendered:
-            rendered[place] = _render(request, tokenizer)
-        prompts.append(rendered[place])
-    return prompts
-
-
-def _render(request: Request, tokenizer: Any) -> str:
-    from jinja2 import TemplateError
-
-    if not getattr(tokenizer, "chat_template", None):
-        mend = "Take an instruction-tuned model, set tokenizer.chat_template, or give prompts instead of messages."
-        raise DataError("The model has no chat template to render messages with", key=request.key, mend=mend)
-    try:
-        text = tokenizer.apply_chat_template(list(request.messages or ()), tokenize=False, add_generation_prompt=True)
-    except (TemplateError, TypeError, KeyError, ValueError) as error:
-        mend = "Give the roles in the order that the template knows, mostly user and assistant in turn."
-        raise DataError(f"The chat template refuses the messages: {error}", key=request.key, mend=mend) from error
-    return str(text)

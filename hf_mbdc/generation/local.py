@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import GenerationError
-from hf_mbdc.generation.completions import Batch, Completion, Request, Sampling, Task, render_prompts
+from hf_mbdc.generation.completions import Batch, Completion, Request, Sampling, Task
+from hf_mbdc.generation.prompts import encode_prompts, reasons_unfit, render_prompts
 from hf_mbdc.records import Cost
 from hf_mbdc.transforms.weights import weights_hash
 
@@ -91,6 +92,30 @@ class LocalGenerator:
 
         yield from self._in_batches(tasks, claim, "options", 1, run)
 
+    @property
+    def gpus(self) -> int:
+        """Accelerators that it computes on."""
+        return int(self.model.device.type != "cpu")
+
+    @property
+    def room(self) -> int | None:
+        """Tokens that the model takes; None where it does not say."""
+        found: int | None = getattr(self.model.config, "max_position_embeddings", None)
+        return found
+
+    def next_logprobs(self, rows: Sequence[list[int]], following: Sequence[list[int]]) -> list[list[float]]:
+        """Of each row the log-probabilities of some next tokens; as many rows together as `batch_tokens` allows."""
+        import torch
+
+        at_once = max(1, self.batch_tokens // (max(map(len, rows), default=0) + 1))
+        found: list[list[float]] = []
+        for first in range(0, len(rows), at_once):
+            logits = self.next_logits(rows[first : first + at_once])
+            whole = torch.logsumexp(logits, dim=-1)
+            for row, tokens in enumerate(following[first : first + at_once]):
+                found.append((logits[row, tokens] - whole[row]).double().tolist())
+        return found
+
     def next_logits(self, rows: Sequence[list[int]]) -> torch.Tensor:
         """Those of the token after each row, float32 (rows, vocabulary), by one forward pass."""
         import torch
@@ -122,9 +147,8 @@ class LocalGenerator:
     def _share(
         self, tasks: Sequence[Task], claim: Claim, what: str, more: int, run: Run, share: slice
     ) -> Iterator[Batch]:
-        ids = self._encode(tasks)
-        rejected = {task.key: reason for task in tasks if (reason := self._unfit(len(ids[task.key]), what, more))}
-        if rejected:
+        ids = encode_prompts(tasks, self.tokenizer)
+        if rejected := reasons_unfit(ids, self.room, what, more):
             yield Batch({}, rejected)
         lengths = {key: len(found) for key, found in ids.items()}
         fitting = [task for task in tasks if task.key not in rejected]
@@ -138,23 +162,6 @@ class LocalGenerator:
             for planned in batches:
                 if batch := claim(planned):
                     yield run(batch, [ids[task.key] for task in batch])
-
-    def _unfit(self, length: int, what: str, more: int) -> str | None:
-        """Why a prompt of so many tokens cannot be gone on with."""
-        room = getattr(self.model.config, "max_position_embeddings", None)
-        if room is not None and length + more > room:
-            return f"prompt and {what} need more than the {room:,} tokens that the model takes"
-        return None if length else "the prompt has no tokens"
-
-    def _encode(self, tasks: Sequence[Task]) -> dict[bytes, list[int]]:
-        """Token ids by key. A raw prompt gets the tokenizer's special tokens; a chat template has written its own."""
-        ids: dict[tuple[bool, str], list[int]] = {}
-        for raw in (True, False):
-            texts = list(dict.fromkeys(task.prompt for task in tasks if task.raw == raw))
-            if texts:
-                encoded = self.tokenizer(texts, add_special_tokens=raw)["input_ids"]
-                ids.update({(raw, text): found for text, found in zip(texts, encoded, strict=True)})
-        return {task.key: ids[task.raw, task.prompt] for task in tasks}
 
     def _run(self, tasks: Sequence[Task], prompts: Sequence[list[int]]) -> Batch:
         import torch
@@ -192,7 +199,7 @@ class LocalGenerator:
         cost = Cost(
             model_calls=len(tasks),
             tokens=sum((c.prompt_tokens or 0) + (c.completion_tokens or 0) for c in answers),
-            gpu_seconds=seconds if self.model.device.type != "cpu" else 0.0,
+            gpu_seconds=self.gpus * seconds,
         )
         return Batch({task.key: answer for task, answer in zip(tasks, answers, strict=True)}, cost=cost)
 

@@ -1,4 +1,4 @@
-"""The probabilities of given answers after a prompt, from the logits of a local model.
+"""The probabilities of given answers after a prompt, from the logits of a model in this process.
 
 An answer of several tokens has the product of their probabilities, each after the prompt and the tokens before it. The
 distinct beginnings of the answers are the rows of a batch: one a prompt, where each answer is one token.
@@ -10,24 +10,38 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from hf_mbdc.generation.completions import Batch, Completion, Task
 from hf_mbdc.records import Cost
 
-if TYPE_CHECKING:
-    from hf_mbdc.generation.local import LocalGenerator
-
 Tokens = tuple[int, ...]
 
 
-def rate_batch(
-    generator: LocalGenerator, tasks: Sequence[Task], prompts: Sequence[list[int]], options: Sequence[str]
-) -> Batch:
+class Scorer(Protocol):
+    """What rating asks of a generator in this process."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """Of the model."""
+
+    @property
+    def room(self) -> int | None:
+        """Tokens that the model takes; None where it does not say."""
+
+    @property
+    def gpus(self) -> int:
+        """Accelerators that it computes on."""
+
+    def next_logprobs(self, rows: Sequence[list[int]], following: Sequence[list[int]]) -> list[list[float]]:
+        """Of each row of tokens the log-probabilities of some next tokens."""
+
+
+def rate_batch(generator: Scorer, tasks: Sequence[Task], prompts: Sequence[list[int]], options: Sequence[str]) -> Batch:
     """Ratings of tasks, or why there are none.
 
     Args:
-        generator: model, tokenizer and the bound on a batch.
+        generator: with model and tokenizer.
         tasks: whose prompts the options follow.
         prompts: the tokens of each prompt.
         options: texts, all different.
@@ -36,7 +50,7 @@ def rate_batch(
     answers, rejected = _in_context(generator, tasks, prompts, options)
     rows = [(place, stem) for place, found in answers.items() for stem in _stems(found)]
     following = [_following(answers[place], stem) for place, stem in rows]
-    told = _log_probabilities(generator, [prompts[place] + list(stem) for place, stem in rows], following)
+    told = generator.next_logprobs([prompts[place] + list(stem) for place, stem in rows], following)
     steps: dict[int, dict[Tokens, float]] = {place: {} for place in answers}
     for (place, stem), tokens, numbers in zip(rows, following, told, strict=True):
         steps[place].update({(*stem, token): number for token, number in zip(tokens, numbers, strict=True)})
@@ -51,8 +65,7 @@ def rate_batch(
         counts = (len(prompts[place]), 0, seconds / len(tasks))
         ratings[tasks[place].key] = Completion(likeliest, "stop", *counts, tuple(logprobs))
     read = sum(len(prompts[place]) + len(stem) for place, stem in rows)
-    on_gpu = seconds if generator.model.device.type != "cpu" else 0.0
-    return Batch(ratings, rejected, Cost(model_calls=len(answers), tokens=read, gpu_seconds=on_gpu))
+    return Batch(ratings, rejected, Cost(model_calls=len(answers), tokens=read, gpu_seconds=generator.gpus * seconds))
 
 
 def whole_answers(answers: Sequence[Tokens], steps: Mapping[Tokens, float]) -> list[float]:
@@ -83,13 +96,12 @@ def whole_answers(answers: Sequence[Tokens], steps: Mapping[Tokens, float]) -> l
 
 
 def _in_context(
-    generator: LocalGenerator, tasks: Sequence[Task], prompts: Sequence[list[int]], options: Sequence[str]
+    generator: Scorer, tasks: Sequence[Task], prompts: Sequence[list[int]], options: Sequence[str]
 ) -> tuple[dict[int, list[Tokens]], dict[bytes, str]]:
     """By place of a task the tokens of each option as they follow its prompt; by key, why they cannot.
 
     The tokens of an option alone may be others: many tokenizers put a space in front of a text.
     """
-    room = getattr(generator.model.config, "max_position_embeddings", None) or math.inf
     answers: dict[int, list[Tokens]] = {}
     rejected: dict[bytes, str] = {}
     for raw in (True, False):
@@ -98,7 +110,7 @@ def _in_context(
         encoded = iter(generator.tokenizer(texts, add_special_tokens=raw)["input_ids"] if texts else [])
         for place in places:
             whole = list(islice(encoded, len(options)))
-            if reason := _unfit(prompts[place], whole, options, room):
+            if reason := _unfit(prompts[place], whole, options, generator.room or math.inf):
                 rejected[tasks[place].key] = reason
             else:
                 answers[place] = [tuple(ids[len(prompts[place]) :]) for ids in whole]
@@ -128,19 +140,3 @@ def _following(answers: Sequence[Tokens], stem: Tokens) -> list[int]:
     """The distinct next tokens of answers that begin so."""
     n = len(stem)
     return list(dict.fromkeys(answer[n] for answer in answers if len(answer) > n and answer[:n] == stem))
-
-
-def _log_probabilities(
-    generator: LocalGenerator, rows: Sequence[list[int]], following: Sequence[list[int]]
-) -> list[list[float]]:
-    """Of each row those of some next tokens, in float64; as many rows together as the bound of a batch allows."""
-    import torch
-
-    room = max(1, generator.batch_tokens // (max(map(len, rows), default=0) + 1))
-    found: list[list[float]] = []
-    for first in range(0, len(rows), room):
-        logits = generator.next_logits(rows[first : first + room])
-        whole = torch.logsumexp(logits, dim=-1)
-        for row, tokens in enumerate(following[first : first + room]):
-            found.append((logits[row, tokens] - whole[row]).double().tolist())
-    return found
