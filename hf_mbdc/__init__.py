@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from hf_mbdc.approaches.text_recognition import TextRecognition
     from hf_mbdc.errors import MbdcError
     from hf_mbdc.experiments.attribute import attribute
-    from hf_mbdc.generation import EndpointGenerator, LocalGenerator, Request, Sampling, generate, rate, samples
+    from hf_mbdc.experiments.diagnose import diagnose
+    from hf_mbdc.generation import (
+        EndpointGenerator,
+        LocalGenerator,
+        Request,
+        Sampling,
+        VllmGenerator,
+        generate,
+        rate,
+        samples,
+    )
     from hf_mbdc.guidance.compare import compare
     from hf_mbdc.iteration import run
     from hf_mbdc.loaders import load_dataset, load_with_rejected
@@ -63,6 +73,7 @@ __all__ = [
     "Sampling",
     "TextGeneration",
     "TextRecognition",
+    "VllmGenerator",
     "annotate",
     "annotate_with_rejected",
     "apply_decisions",
@@ -71,6 +82,7 @@ __all__ = [
     "build_pairs",
     "compact",
     "compare",
+    "diagnose",
     "diff",
     "filter_rows",
     "fit",
@@ -117,6 +129,7 @@ _MODULE_OF = {
     "Sampling": "generation.completions",
     "TextGeneration": "approaches.text_generation",
     "TextRecognition": "approaches.text_recognition",
+    "VllmGenerator": "generation.vllm",
     "annotate": "approaches",
     "annotate_with_rejected": "approaches",
     "apply_decisions": "review.decisions",
@@ -125,6 +138,7 @@ _MODULE_OF = {
     "build_pairs": "synthesis.preferences.pairs",
     "compact": "publishing.compaction",
     "compare": "guidance.compare",
+    "diagnose": "experiments.diagnose",
     "diff": "revisions.diff.diff",
     "filter_rows": "synthesis.filters.made_rows",
     "fit": "approaches",

@@ -77,6 +77,15 @@ def test_a_judge_that_likes_length(tmp_path: Path) -> None:
     assert mbdc.replay(ID, made.branch, **kept).same
     assert len(list((tmp_path / "work").glob("*/metrics.json"))) == 2
 
+    # So does a diagnosis of the baseline; there are no dynamics that could be published.
+    found = mbdc.diagnose(ID, "v1.0.0", tmp_path / "page.html", **kept)
+    assert found.cached
+    assert [one.name for one in found.classes] != []
+    assert found.learned is None
+    assert "Data map" not in (tmp_path / "page.html").read_text()
+    with pytest.raises(RecipeError, match="The training of this target keeps no dynamics"):
+        mbdc.diagnose(ID, "v1.0.0", tmp_path / "page.html", publish_columns=True, **kept)
+
 
 def test_a_wrong_option_is_told_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"No such choice \(key 'iterations\[1\].steps\[0\].options.judge'"):

@@ -30,6 +30,11 @@ class TargetApproach(Approach, Protocol):
         """The column that predictions are scored against."""
         ...
 
+    @property
+    def asks(self) -> str | None:
+        """The column that says what is asked of the target; None where an image is."""
+        ...
+
     def target_settings(self) -> dict[str, Any]:
         """Fields of the training's settings that the loop sets, whatever a recipe says."""
         ...

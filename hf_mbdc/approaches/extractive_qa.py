@@ -84,6 +84,7 @@ class ExtractiveQA:
     why: ClassVar[str] = "An extractive model learns from positions in the transcription, which the task does not give."
     metric: ClassVar[str] = "exact_match"
     reference: ClassVar[str] = "answers"  # the column that predictions are scored against
+    asks: ClassVar[str | None] = "question"
     came_later: ClassVar[frozenset[str]] = frozenset(("answer_page", "choice_margin"))  # than the first release
     meanings: ClassVar[Mapping[str, str]] = {
         "answer_start": "First character of the answer in `context`; −1 = none.",

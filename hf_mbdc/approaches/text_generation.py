@@ -64,6 +64,7 @@ class TextGeneration:
         "A language model learns completions; which of them are right, and which are worse, no prompt says by itself."
     )
     metric: ClassVar[str] = "solved"
+    asks: ClassVar[str | None] = "prompt"
     meanings: ClassVar[Mapping[str, str]] = {
         "completion": "What the model learns to answer to `prompt`; null where there is no answer yet.",
         "rejected": "A worse answer than `completion`, for preferences; null where there is none.",

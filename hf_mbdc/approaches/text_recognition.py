@@ -74,6 +74,7 @@ class TextRecognition:
     why: ClassVar[str] = "A recogniser fails on characters that it hardly saw, which no text says of its characters."
     metric: ClassVar[str] = "word_accuracy"
     reference: ClassVar[str] = "text"  # the column that predictions are compared with
+    asks: ClassVar[str | None] = None  # an image
     learns_from_streams: ClassVar[bool] = True
     meanings: ClassVar[Mapping[str, str]] = {
         "char_min_freq": "How often the rarest character of `text` stands in the train split.",
@@ -207,6 +208,10 @@ class TextRecognition:
         from hf_mbdc.metrics.recognition import confusions
 
         return confusions(self._cut(predictions), self._cut(references), None).errors()
+
+    def occurrences(self, texts: Sequence[str]) -> Counter[str]:
+        """Character → how often it stands in texts."""
+        return Counter(itertools.chain.from_iterable(self._cut(texts)))
 
     def count_statuses(self, ds: DatasetDict) -> dict[str, int]:
         """How many rows of an annotated dataset are in each bucket."""

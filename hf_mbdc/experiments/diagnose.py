@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.experiments.diagnosis import Diagnosis, examine
 from hf_mbdc.experiments.learned import read_learned
@@ -22,9 +20,11 @@ from hf_mbdc.records import Cost, Iteration
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
+    from hf_mbdc.approaches import TargetApproach
     from hf_mbdc.recipe import EvaluationRecipe
     from hf_mbdc.revisions.repositories.repository import Repository
-    from hf_mbdc.training.config import TrainingConfig
+    from hf_mbdc.training.config import Settings
+    from hf_mbdc.training.tasks import Task
 
 
 def diagnose(
@@ -59,7 +59,7 @@ def diagnose(
     Raises:
         RevisionNotFoundError: there is no such revision.
         DataError: its rows cannot be trained on or scored, or the page cannot be written.
-        RecipeError: its target answers no questions.
+        RecipeError: columns are to be published, and the target's training keeps no dynamics.
 
     Example:
         >>> diagnose("me/receipts", repository="./repo").advice[0].title  # doctest: +SKIP
@@ -79,7 +79,10 @@ def diagnose(
         if publish_columns:
             parent_of(repo_id, opened, revision)  # a revision that is not the head is told before any work
         asked = read_revision(repo_id, revision, repository=opened)
-        training = _extractive(asked)
+        if publish_columns and not look_up_task(asked.training).dynamics:
+            mend = "Leave --publish-columns out: the page tells where the target fails all the same."
+            raise RecipeError("The training of this target keeps no dynamics", approach=asked.approach.name, mend=mend)
+        training = asked.training
         if epochs is not None:
             training = dataclasses.replace(training, epochs=epochs, max_steps=0)
         record, history = asked.record, log(repo_id, repository=opened)
@@ -87,6 +90,7 @@ def diagnose(
         with stage(title, show=progress) as update:
             found = diagnose_rows(
                 asked.dataset,
+                asked.approach,
                 training=training,
                 plan=asked.plan,
                 work_dir=work_dir if work_dir is not None else Path(HF_HOME) / "mbdc",
@@ -100,20 +104,11 @@ def diagnose(
     return found if not publish_columns else _publish_columns(found, asked, opened)
 
 
-def _extractive(asked: Revision) -> TrainingConfig:
-    """How the target of a revision is trained; `RecipeError` where it is none that a diagnosis understands."""
-    from hf_mbdc.training.config import TrainingConfig
-
-    if not isinstance(asked.training, TrainingConfig):
-        mend = "`hf-mbdc show` tells its scores by slice."
-        raise RecipeError("A diagnosis knows extractive targets only", approach=asked.approach.name, mend=mend)
-    return asked.training
-
-
 def _publish_columns(found: Diagnosis, asked: Revision, repository: Repository) -> Diagnosis:
     from hf_mbdc.experiments.hard_examples import with_dynamics
     from hf_mbdc.publishing.publication import publish
 
+    assert found.learned is not None, "checked before any work"
     record = publish(
         with_dynamics(asked.dataset, found.learned),
         asked.record.repo_id,
@@ -126,8 +121,9 @@ def _publish_columns(found: Diagnosis, asked: Revision, repository: Repository) 
 
 def diagnose_rows(
     dataset: DatasetDict,
+    approach: TargetApproach,
     *,
-    training: TrainingConfig,
+    training: Settings,
     plan: EvaluationRecipe,
     work_dir: str | Path,
     revision: str | None = None,
@@ -140,7 +136,8 @@ def diagnose_rows(
 
     Args:
         dataset: annotated rows: `train`, and the split that `plan` names.
-        training: settings of the target; the objective is the chosen occurrence, the seeds come from `plan`.
+        approach: of the rows, with what it has learned.
+        training: settings of the target; the seeds come from `plan`.
         plan: evaluation split, seeds, `cluster_by`, `slice_by` (also the class of imbalance) and confidence.
         work_dir: folder of the trainings.
         revision: `namespace/name@version` of the rows: the same as in the run whose trainings shall be found.
@@ -152,32 +149,43 @@ def diagnose_rows(
     Raises:
         DataError: a split or a column is missing, or has no rows.
     """
-    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+    from hf_mbdc.measurement import measure
     from hf_mbdc.training.dynamics import FILE
-    from hf_mbdc.training.launch import TrainingJob, launch
 
-    columns = ("id", "answers", plan.cluster_by, plan.slice_by)
+    columns = ("id", approach.reference, plan.cluster_by, plan.slice_by)
     rows, evaluation = (check_split(dataset, name, columns) for name in ("train", plan.split))
-    configs = [dataclasses.replace(training, objective="chosen", seed=seed) for seed in plan.seeds]
-    jobs = [TrainingJob(rows, {plan.split: evaluation}, config, revision) for config in configs]
-    results = launch(jobs, work_dir=work_dir, max_parallel=max_parallel, on_progress=on_progress)
-    approach, references = ExtractiveQA(), evaluation["answers"][:]
-    answers = [result.predictions[plan.split]["prediction"].to_pylist() for result in results]
-    scored = [approach.score(given, references) for given in answers]
+    (measured,) = measure(
+        [rows],
+        evaluation,
+        approach,
+        training=training,
+        plan=plan,
+        work_dir=Path(work_dir),
+        revisions=[revision],
+        max_parallel=max_parallel,
+        on_progress=on_progress,
+    )
+    kept = [one.model_path / FILE for one in measured.trainings]
     return examine(
         rows,
         evaluation,
-        np.stack([one[approach.metric] for one in scored]),
-        np.stack([one["anls"] for one in scored]),
-        results[0].predictions[plan.split],
-        read_learned(rows["id"][:], [result.model_path / FILE for result in results]),
+        approach,
+        measured.scores[approach.metric],
+        [one.predictions[plan.split] for one in measured.trainings],
+        read_learned(rows["id"][:], kept) if look_up_task(training).dynamics else None,
         plan,
-        metric=approach.metric,
-        cost=sum((result.cost for result in results), Cost()),
-        cached=all(result.cached for result in results),
+        cost=measured.cost,
+        cached=all(one.cached for one in measured.trainings),
         sensitive=frozenset(sensitive),
         earlier=earlier,
     )
+
+
+def look_up_task(training: Settings) -> Task:
+    """The kind of target that settings are of."""
+    from hf_mbdc.training.tasks import TASKS
+
+    return TASKS[training.task]
 
 
 def costs_of_steps(oldest_first: Iterable[Iteration]) -> dict[str, Cost]:

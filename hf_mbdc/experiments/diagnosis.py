@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_mbdc.experiments.examples import Example, suspect_examples, wrong_examples
+from hf_mbdc.experiments.examples import Example, Shown, suspect_examples, wrong_examples
 from hf_mbdc.experiments.metadata import describe_rows
+from hf_mbdc.experiments.misread import MisreadCharacter, confused_reach, misread_characters, rare_reach
 from hf_mbdc.guidance.advice import NEARLY, OFTEN, RELABEL, Advice, Findings, Group, advise
 from hf_mbdc.guidance.error_tree import FEWEST_CLUSTERS, ErrorTree, find_slices, score_interval, split_scores
 from hf_mbdc.guidance.imbalance import FrequencyBucket, Imbalance, as_names, measure_imbalance, score_by_frequency
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
+    from hf_mbdc.approaches import TargetApproach
     from hf_mbdc.experiments.learned import Learned
     from hf_mbdc.recipe import EvaluationRecipe
 
@@ -48,14 +50,17 @@ class Diagnosis:
     """What `diagnose` found.
 
     Args:
-        metric, split, rows, documents, seeds: what was scored.
+        metric, split, rows, seeds: what was scored. asks: the column that says what is asked; None for images.
+        clusters, clustered_by: of the rows that are resampled together, and the column that tells them.
         score, interval: mean over rows and seeds.
-        failures: slices of the evaluation rows, by score; None where there are too few documents for two halves.
+        failures: slices of the evaluation rows, by score; None where there are too few clusters for two halves.
         hard: slices of the training rows, by the share of the epochs in which they were right; None as above.
         slice_by: the column of the classes.
         classes: those that miss most first.
         imbalance, buckets: of the training rows' classes, and the scores by how often a class was trained on.
-        learned: the dynamics of the training rows, with columns for `train_ids`.
+        learned: the dynamics of the training rows, with columns for `train_ids`; None where the target's training
+            keeps none. Then nothing is known of `hard` rows and `suspects`.
+        misread: characters of the evaluation rows that a recogniser reads wrongly, most often first.
         wrong: examples of evaluation rows, the surest errors first.
         suspects: examples of the `suspected` training rows that were never once right.
         advice: steps that would help.
@@ -66,7 +71,9 @@ class Diagnosis:
     metric: str
     split: str
     rows: int
-    documents: int
+    clusters: int
+    clustered_by: str
+    asks: str | None
     seeds: tuple[int, ...]
     score: float
     interval: tuple[float, float]
@@ -77,7 +84,8 @@ class Diagnosis:
     imbalance: Imbalance | None
     buckets: tuple[FrequencyBucket, ...]
     train_ids: np.ndarray
-    learned: Learned
+    learned: Learned | None
+    misread: tuple[MisreadCharacter, ...]
     wrong: tuple[Example, ...]
     suspects: tuple[Example, ...]
     suspected: int
@@ -88,7 +96,6 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """The findings as JSON knows them; numbers that are not finite are None. Rows are there as examples only."""
-        regions = np.unique(self.learned.columns["dynamics_region"][self.learned.known], return_counts=True)
         whole = {
             **{field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name in _PLAIN},
             "classes": list(map(dataclasses.asdict, self.classes)),
@@ -99,9 +106,8 @@ class Diagnosis:
             "suspects": list(map(dataclasses.asdict, self.suspects)),
             "advice": list(map(dataclasses.asdict, self.advice)),
             "cost": dataclasses.asdict(self.cost),
-            "regions": dict(zip(regions[0].tolist(), regions[1].tolist(), strict=True)),
-            "losses": self.learned.losses.tolist(),
-            "right": self.learned.right.tolist(),
+            "misread": list(map(dataclasses.asdict, self.misread)),
+            **({} if self.learned is None else self.learned.to_dict()),
         }
         return {name: _finite(value) for name, value in whole.items()}
 
@@ -110,7 +116,8 @@ _PLAIN = (
     "metric",
     "split",
     "rows",
-    "documents",
+    "clusters",
+    "clustered_by",
     "seeds",
     "score",
     "interval",
@@ -143,13 +150,12 @@ def _finite(value: Any) -> Any:
 def examine(
     rows: Dataset,
     evaluation: Dataset,
+    approach: TargetApproach,
     scores: np.ndarray,
-    similarity: np.ndarray,
-    predictions: pa.Table,
-    learned: Learned,
+    predictions: Sequence[pa.Table],
+    learned: Learned | None,
     plan: EvaluationRecipe,
     *,
-    metric: str,
     cost: Cost,
     cached: bool,
     sensitive: frozenset[str] = frozenset(),
@@ -160,12 +166,11 @@ def examine(
     Args:
         rows: the train split.
         evaluation: the split that was predicted.
-        scores: (seeds, rows) of `evaluation`, from 0 to 1.
-        similarity: (seeds, rows) how near each answer is to the right one, from 0 to 1.
-        predictions: `id, prediction, score` of the first seed, in the order of `evaluation`.
-        learned: of `rows`.
+        approach: of the rows; says what is asked and how near an answer is.
+        scores: (seeds, rows) of `evaluation` by the approach's metric, from 0 to 1.
+        predictions: of each seed `id, prediction` and perhaps `score`, in the order of `evaluation`.
+        learned: of `rows`; None where the training keeps no dynamics.
         plan: `cluster_by`, `slice_by`, `seeds`, `split` and `confidence`.
-        metric: name of the scores.
         cost, cached: of the trainings, and whether they were there already.
         sensitive: columns whose values are neither shown nor used to name slices.
         earlier: what steps cost when they ran last, by name.
@@ -178,44 +183,74 @@ def examine(
         imbalance = measure_imbalance(trained)
         buckets = score_by_frequency(score, asked, trained, clusters=clusters, confidence=plan.confidence)
         classes = _classes(as_names(trained), as_names(asked), score, clusters, learned, plan.confidence)
-    suspects = _suspects(rows, learned)
+    said = [table["prediction"].to_pylist() for table in predictions]
+    references = evaluation[approach.reference][:]
+    misread, reaches = _characters(approach, said, evaluation, score, clusters, plan.confidence)
+    suspects = np.array([], int) if learned is None else _suspects(rows, learned)
     findings = Findings(
         score=float(score.mean()),
-        train_rows=int(learned.known.sum()),
-        losses=tuple(learned.losses.tolist()),
-        right=tuple(learned.right.tolist()),
+        train_rows=len(rows) if learned is None else int(learned.known.sum()),
+        losses=() if learned is None else tuple(learned.losses.tolist()),
+        right=() if learned is None else tuple(learned.right.tolist()),
         training=_share(cost, len(scores)),
-        several=_several(rows, evaluation, score, learned, plan),
+        several=None if learned is None else _several(rows, evaluation, score, learned, plan),
         suspects=len(suspects),
         absent=_count(rows, "match_status", "absent"),
-        **_nearly_right(score, similarity.mean(axis=0)),
+        **_nearly_right(approach, said, references, score),
+        **reaches,
         buckets=tuple(buckets),
         relabelled=_count(rows, "mbdc_source", RELABEL),
+        unanswered=_count(rows, "completion", None),
         earlier=earlier or {},
     )
+    shown = Shown(approach.asks, approach.reference, slice_by, sensitive)
     return Diagnosis(
-        metric=metric,
+        metric=approach.metric,
         split=plan.split,
         rows=len(score),
-        documents=len(np.unique(clusters)),
+        clusters=len(np.unique(clusters)),
+        clustered_by=plan.cluster_by,
+        asks=approach.asks,
         seeds=tuple(plan.seeds),
         score=findings.score,
         interval=score_interval(score, np.unique(clusters, return_inverse=True)[1], plan.confidence),
         failures=_slices(score, evaluation, clusters, plan, sensitive),
-        hard=_hard_slices(rows, learned, plan, sensitive),
+        hard=None if learned is None else _hard_slices(rows, learned, plan, sensitive),
         slice_by=slice_by,
         classes=tuple(classes),
         imbalance=imbalance,
         buckets=findings.buckets,
         train_ids=np.asarray(rows["id"][:], dtype=str),
         learned=learned,
-        wrong=wrong_examples(evaluation, score, predictions, slice_by, sensitive),
-        suspects=suspect_examples(rows, suspects, learned, slice_by, sensitive),
+        misread=() if sensitive & {"image", approach.reference} else misread,
+        wrong=wrong_examples(evaluation, score, predictions[0], shown),
+        suspects=() if learned is None else suspect_examples(rows, suspects, learned, shown),
         suspected=len(suspects),
         advice=tuple(advise(findings)),
         cost=cost,
         cached=cached,
     )
+
+
+def _characters(
+    approach: TargetApproach,
+    predictions: Sequence[Sequence[str]],
+    evaluation: Dataset,
+    score: np.ndarray,
+    clusters: np.ndarray,
+    confidence: float,
+) -> tuple[tuple[MisreadCharacter, ...], dict[str, Any]]:
+    """What a recogniser misreads, and the rows that words of rare and of confused characters would reach."""
+    from hf_mbdc.approaches.text_recognition import TextRecognition
+
+    if not isinstance(approach, TextRecognition):
+        return (), {}
+    misread = misread_characters(approach, predictions, evaluation[approach.reference][:])
+    rare = rare_reach(evaluation, score, clusters, confidence)
+    return misread, {
+        "rare": rare,
+        "confused": confused_reach(evaluation, misread, score, clusters, confidence, approach),
+    }
 
 
 def _slices(
@@ -239,20 +274,21 @@ def _classes(
     asked: np.ndarray,
     score: np.ndarray,
     clusters: np.ndarray,
-    learned: Learned,
+    learned: Learned | None,
     confidence: float,
 ) -> list[ClassReport]:
     missed = float((1 - score).sum())
     group = np.unique(clusters, return_inverse=True)[1]
     reports = []
     for name in np.unique(asked).tolist():
-        here, there = asked == name, (trained == name) & learned.known
+        here = asked == name
+        share, hard = _learned_share(learned, trained == name)
         reports.append(
             ClassReport(
                 name=name,
                 train_rows=int((trained == name).sum()),
-                learned=float(learned.correctness[there].mean()) if there.any() else np.nan,
-                hard=float((learned.columns["dynamics_region"][there] == "hard").mean()) if there.any() else np.nan,
+                learned=share,
+                hard=hard,
                 rows=int(here.sum()),
                 score=float(score[here].mean()),
                 interval=score_interval(score[here], group[here], confidence),
@@ -260,6 +296,13 @@ def _classes(
             )
         )
     return sorted(reports, key=lambda report: (-report.error_share, report.name))
+
+
+def _learned_share(learned: Learned | None, rows: np.ndarray) -> tuple[float, float]:
+    """Of some training rows: the share of epochs in which they were right, and the share that is hard."""
+    if learned is None or not (there := rows & learned.known).any():
+        return math.nan, math.nan
+    return float(learned.correctness[there].mean()), float((learned.columns["dynamics_region"][there] == "hard").mean())
 
 
 def _several(
@@ -288,8 +331,17 @@ def _several(
     )
 
 
-def _nearly_right(score: np.ndarray, similarity: np.ndarray) -> dict[str, Any]:
+def _nearly_right(
+    approach: TargetApproach, predictions: Sequence[Sequence[str]], references: Sequence[Any], score: np.ndarray
+) -> dict[str, Any]:
+    """How many answers are wrong, and how many of them nearly right: of an extractive target, whose answers are pieces
+    of the document. What a recogniser reads nearly right is misread, and a verifier knows no nearly."""
+    from hf_mbdc.approaches.extractive_qa import ExtractiveQA
+
     wrong = score < 0.5
+    if not isinstance(approach, ExtractiveQA):
+        return {"wrong": int(wrong.sum())}
+    similarity = np.mean([approach.score(one, references)["anls"] for one in predictions], axis=0)
     nearly = wrong & (similarity >= NEARLY)
     missed = float((1 - score)[nearly].sum() / len(score))
     return {"wrong": int(wrong.sum()), "nearly": int(nearly.sum()), "nearly_missed": missed}
@@ -304,7 +356,7 @@ def _suspects(rows: Dataset, learned: Learned) -> np.ndarray:
     return found[np.argsort(learned.columns["dynamics_margin"][found], kind="stable")]
 
 
-def _count(rows: Dataset, column: str, value: str) -> int:
+def _count(rows: Dataset, column: str, value: str | None) -> int:
     return rows[column][:].count(value) if column in rows.column_names else 0
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 STYLES = ("report.css", "diagnose.css")
 MOST_CLASSES = 30
+MOST_CHARACTERS = 24
 LONGEST = 300  # characters of one text from data
 
 
@@ -50,11 +51,14 @@ def render_diagnosis(found: Diagnosis, repo_id: str, record: Iteration | None = 
             classes=found.classes[:MOST_CLASSES],
             more_classes=max(0, len(found.classes) - MOST_CLASSES),
             worst=worst(found),
-            map=learned_map(found.learned),
-            regions=regions(found.learned),
-            forgotten=int(np.nansum(found.learned.columns["dynamics_forgetting"] >= 1)),
+            cluster=cluster_noun(found.clustered_by),
+            misread=found.misread[:MOST_CHARACTERS],
+            more_misread=max(0, len(found.misread) - MOST_CHARACTERS),
+            **_learned(found.learned),
             style=Markup(style),
-            policy=Markup(f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"),
+            policy=Markup(
+                f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+            ),
         )
     )
 
@@ -75,6 +79,24 @@ def worst(found: Diagnosis) -> str:
             f"{first.rows:,} of {found.rows:,} rows."
         )
     return "No part of the rows is surely worse than the rest."
+
+
+def cluster_noun(column: str) -> str:
+    """What rows that are resampled together have in common: `document` of `document_id`, `row` of `id`.
+
+    Example:
+        >>> [cluster_noun(column) for column in ("document_id", "text", "id")]
+        ['document', 'text', 'row']
+    """
+    return column.removesuffix("_id") if column != "id" else "row"
+
+
+def _learned(learned: Learned | None) -> dict[str, Any]:
+    """What the page says of the training rows; nothing where their dynamics are not known."""
+    if learned is None:
+        return {"map": None, "regions": {}, "forgotten": 0}
+    forgotten = int(np.nansum(learned.columns["dynamics_forgetting"] >= 1))
+    return {"map": learned_map(learned), "regions": regions(learned), "forgotten": forgotten}
 
 
 def learned_map(learned: Learned) -> Any:
@@ -117,6 +139,7 @@ def _shown(value: Any) -> Any:
 
 def _environment() -> Any:
     import jinja2
+    from markupsafe import Markup
 
     from hf_mbdc.revisions.card import wording
     from hf_mbdc.revisions.card.card import read_template
@@ -135,6 +158,7 @@ def _environment() -> Any:
         "interval": wording.interval,
         "number": wording.number,
         "percent": _percent,
+        "picture": lambda base64_png: Markup(f'<img alt="" src="data:image/png;base64,{base64_png}">'),
         "plural": wording.plural,
         "seconds": wording.seconds,
         "seeds": wording.seeds,

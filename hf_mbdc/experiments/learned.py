@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,15 @@ class Learned:
     def correctness(self) -> np.ndarray:
         """(rows,) share of the epochs in which each row was right."""
         return self.columns["dynamics_correctness"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Rows in each region, and the mean of each epoch, as plain data."""
+        regions = np.unique(self.columns["dynamics_region"][self.known], return_counts=True)
+        return {
+            "regions": dict(zip(regions[0].tolist(), regions[1].tolist(), strict=True)),
+            "losses": self.losses.tolist(),
+            "right": self.right.tolist(),
+        }
 
 
 def read_learned(ids: Sequence[str], dynamics: Sequence[Path]) -> Learned:

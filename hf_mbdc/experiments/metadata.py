@@ -22,9 +22,10 @@ def describe_rows(rows: Dataset, leave_out: Collection[str] = ()) -> dict[str, n
     """Column name → (rows,) values: the dataset's own metadata, and what can be counted in its rows.
 
     Own: numbers, booleans, and texts with few different values. Counted, where the columns are there: `document_words`,
-    `question_words`, `answer_words` and `answer_lines` (missing without an answer), and `answer_place`, from 0 for an
-    answer at the document's beginning to 1. Columns that say nothing (one value only) or nothing new (they part the
-    rows as one before them does, as the questions of a form do after their keys) are left out.
+    `question_words`, `prompt_words`, `text_characters`, `answer_words` and `answer_lines` (missing without an answer),
+    and `answer_place`, from 0 for an answer at the document's beginning to 1. Columns that say nothing (one value only)
+    or nothing new (they part the rows as one before them does, as the questions of a form do after their keys) are left
+    out.
 
     Args:
         rows: a split.
@@ -76,8 +77,11 @@ def _counted(table: pa.Table) -> dict[str, np.ndarray]:
     has, found = set(table.column_names), {}
     if "words" in has:
         found["document_words"] = _plain(pc.list_value_length(table["words"]))
-    if "question" in has:
-        found["question_words"] = _plain(pc.list_value_length(pc.utf8_split_whitespace(table["question"])))
+    for name in ("question", "prompt"):
+        if name in has:
+            found[f"{name}_words"] = _plain(pc.list_value_length(pc.utf8_split_whitespace(table[name])))
+    if "text" in has:
+        found["text_characters"] = _plain(pc.utf8_length(table["text"]))
     if {"word_start", "word_end"} <= has:
         first, last = (table[name].to_numpy().astype(float) for name in ("word_start", "word_end"))
         located = first >= 0

@@ -10,11 +10,13 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from hf_mbdc.guidance.imbalance import FrequencyBucket
 from hf_mbdc.records import Cost
 
 RELABEL = "relabel_occurrences"
+TAIL, SELF = "tail_characters", "self_training"
 FOLDS = 4  # of that step, where no earlier one tells
 SURE = 1.96  # of a difference between two groups of rows, in standard errors
 STILL_FALLING = 0.1  # share of the loss that the last epoch took away: more epochs would take more
@@ -22,6 +24,7 @@ LEARNED = 0.95  # share of the training rows that a finished training gets right
 NEARLY = 0.8  # similarity from which a wrong answer is the right one, written otherwise
 OFTEN = 0.2  # share of rows from which something is no exception
 NOTHING = 0.005  # of the score: less in reach is not worth a step
+SOMETIMES = 0.05  # share of right answers from which some of eight samples are mostly right
 GAP = 0.1  # between the training rows and the evaluation rows
 
 
@@ -45,6 +48,23 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """Evaluation rows that a step would reach.
+
+    Args:
+        rows: of them. score, interval: their mean.
+        missed: what they take from the mean score of all, from 0 to 1.
+        kinds: of characters that the rows have in common; 0 where that is not counted.
+    """
+
+    rows: int
+    score: float
+    interval: tuple[float, float]
+    missed: float
+    kinds: int = 0
+
+
+@dataclass(frozen=True)
 class Findings:
     """What a diagnosis measured, as far as the rules read it.
 
@@ -54,12 +74,15 @@ class Findings:
         losses, right: (epochs,) mean loss, and share of the training rows that were right.
         training: cost of one training.
         several: rows whose answer stands in the document several times.
-        suspects: training rows whose answer stands there once, and that the model never once got right.
+        suspects: training rows that the model never once got right, without those of `several`.
         absent: training rows whose answer was not found, so that nothing is learned from them.
         wrong, nearly: evaluation rows that most seeds got wrong, and those of them that are nearly (`NEARLY`).
         nearly_missed: what these take from the mean score of all.
         buckets: scores by how often a class was trained on.
         relabelled: training rows that an earlier step has moved to another occurrence.
+        rare, confused: evaluation rows with characters that are rare in the train split, and others with characters
+            that are read wrongly though they are not.
+        unanswered: training prompts without a completion.
         earlier: cost of steps as they ran last, by name.
     """
 
@@ -76,6 +99,9 @@ class Findings:
     nearly_missed: float = 0.0
     buckets: tuple[FrequencyBucket, ...] = ()
     relabelled: int = 0
+    rare: Reach | None = None
+    confused: Reach | None = None
+    unanswered: int = 0
     earlier: Mapping[str, Cost] = field(default_factory=dict)
 
 
@@ -113,6 +139,9 @@ def advise(found: Findings) -> list[Advice]:
         _agree_on_writing,
         _train_longer,
         _more_of_the_rare,
+        _rare_characters,
+        _confused_characters,
+        _answers_of_its_own,
     )
     told = [advice for rule in rules for advice in rule(found)]
     told += _more_documents(found, sum(advice.room or 0.0 for advice in told))
@@ -147,13 +176,13 @@ def _review(found: Findings) -> Iterator[Advice]:
     if found.suspects:
         yield Advice(
             title="Look at suspicious labels",
-            why=f"In no epoch did the target get {_rows(found.suspects)} right, although the answer stands in the "
-            "document once: a wrong label, a broken transcription, or a row that is truly hard.",
+            why=f"In no epoch did the target get {_rows(found.suspects)} right that leave it no choice: a wrong label, "
+            "a broken transcription or image, or a row that is truly hard.",
             rows=found.suspects,
             room=None,
             cost=None,
             basis="a person's time",
-            how="hf-mbdc inspect, with the ids below",
+            how="the rows below; those of documents also by hf-mbdc inspect, with their ids",
         )
 
 
@@ -203,13 +232,16 @@ def _train_longer(found: Findings) -> Iterator[Advice]:
 
 def _more_documents(found: Findings, reached: float) -> Iterator[Advice]:
     """`reached`: what the other steps have in their reach; only the rest of the gap is room for documents."""
-    if found.right and found.right[-1] >= LEARNED and found.right[-1] - found.score >= GAP:
+    if not found.right or found.right[-1] < LEARNED or found.right[-1] - found.score < GAP:
+        return
+    room = round(found.right[-1] - found.score - reached, 6)
+    if room >= NOTHING:
         yield Advice(
             title="More documents",
             why=f"The target knows the training rows by heart ({_percent(found.right[-1])} right in the last epoch) "
             f"and scores {_percent(found.score)} on rows it has not seen: it lacks variety, not training.",
             rows=found.train_rows,
-            room=round(max(0.0, found.right[-1] - found.score - reached), 6),
+            room=room,
             cost=found.training,
             basis="one more training; what the documents cost is not known here",
             how="raw files added to the dataset",
@@ -232,6 +264,60 @@ def _more_of_the_rare(found: Findings) -> Iterator[Advice]:
             basis="one more training; what the rows cost is not known here",
             how="data collected or synthesized for these classes",
         )
+
+
+def _rare_characters(found: Findings) -> Iterator[Advice]:
+    reach = found.rare
+    if reach is None or reach.missed < NOTHING or reach.interval[1] >= found.score:
+        return
+    yield Advice(
+        title="Words of the rare characters",
+        why=f"{_rows(reach.rows, 'evaluation row')} with a character that is rare in the train split score "
+        f"{_percent(reach.score)}, below all rows' {_percent(found.score)}.",
+        rows=reach.rows,
+        room=reach.missed,
+        **_making_words(found, "at_least"),
+    )
+
+
+def _confused_characters(found: Findings) -> Iterator[Advice]:
+    reach = found.confused
+    if reach is None or reach.missed < NOTHING:
+        return
+    characters = "1 character is" if reach.kinds == 1 else f"{reach.kinds:,} characters are"
+    yield Advice(
+        title="Words of the characters that are confused",
+        why=f"{characters} read wrongly although the train split has them often enough; "
+        f"{_rows(reach.rows, 'evaluation row')} have one, and score {_percent(reach.score)}.",
+        rows=reach.rows,
+        room=reach.missed,
+        **_making_words(found, "per_miss"),
+    )
+
+
+def _making_words(found: Findings, option: str) -> dict[str, Any]:
+    known = found.earlier.get(TAIL)
+    return {
+        "cost": found.training if known is None else known + found.training,
+        "basis": "one more training" if known is None else "what this step cost last, and one more training",
+        "how": f"the steps {TAIL} ({option}) and render in a recipe, with the ratio searched by mix",
+    }
+
+
+def _answers_of_its_own(found: Findings) -> Iterator[Advice]:
+    if not found.unanswered or not SOMETIMES <= found.score < LEARNED:
+        return
+    known = found.earlier.get(SELF)
+    yield Advice(
+        title="Let the target answer prompts, and learn what is right",
+        why=f"Nobody has answered {_rows(found.unanswered, 'training prompt')}. The target gets "
+        f"{_percent(found.score)} of the prompts that it has not seen right, so that of several samples one often is.",
+        rows=found.unanswered,
+        room=None,
+        cost=known if known is not None else found.training,
+        basis="what this step cost last" if known is not None else "one more training; what sampling costs comes to it",
+        how=f"the step {SELF} in a recipe, judged by the verifier",
+    )
 
 
 def _times(cost: Cost, times: float) -> Cost:

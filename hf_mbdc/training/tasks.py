@@ -39,6 +39,7 @@ class Task:
         predict: `module:function` (model folder, rows) → (table of predictions, tokens read): each row alone.
         code: files below the package, as globs, that decide a result, beside `COMMON_CODE` and the script.
         packages: whose versions decide it, beside torch, transformers and accelerate.
+        dynamics: whether a training keeps what the model made of each row in each epoch (`dynamics.parquet`).
     """
 
     script: str
@@ -52,6 +53,7 @@ class Task:
     predict: str
     code: tuple[str, ...]
     packages: tuple[str, ...] = ()
+    dynamics: bool = True
 
     def columns_read(self, split: Dataset, name: str, *, labels: bool) -> list[str]:
         """The columns of a split that training (with `labels`) or prediction reads.
@@ -118,6 +120,7 @@ TASKS = {
             "generation/picking.py",
         ),
         packages=("trl", "peft"),
+        dynamics=False,
     ),
 }
 

@@ -6,13 +6,16 @@ import dataclasses
 import json
 import re
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pyarrow as pa
 import pytest
-from datasets import Dataset, DatasetDict
+import recognition_run
+from datasets import Dataset, DatasetDict, Image
 from headless_chromium import Chromium, find_chromium
 from typer.testing import CliRunner
 
@@ -71,23 +74,22 @@ def found(sensitive: frozenset[str] = frozenset()) -> Diagnosis:
     learned = Learned(known, columns, losses=np.array([2.0, 0.5, 0.4]), right=np.array([0.2, 0.5, 0.6]))
     scores = np.where(np.arange(len(test)) % 4 == 3, 1.0, np.where(total, 0.0, 1.0))
     scores[4] = 0.0
-    similarity = np.where(np.arange(len(test)) % 8 == 1, 0.9, scores)
+    said = np.where(np.arange(len(test)) % 8 == 1, "9.00x", "SECRET \u202e<b>")
     predictions = pa.table(
         {
             "id": test["id"][:],
-            "prediction": ["SECRET \u202e<b>"] * len(test),
+            "prediction": said,
             "score": np.log(np.where(np.arange(len(test)) == 4, 0.99, 0.5)),
         }
     )
     return examine(
         train,
         test,
+        mbdc.ExtractiveQA(),
         np.stack([scores, scores]),
-        np.stack([similarity, similarity]),
-        predictions,
+        [predictions, predictions],
         learned,
         EvaluationRecipe(slice_by="key", seeds=(0, 1)),
-        metric="exact_match",
         cost=Cost(100.0, 90.0, tokens=1000),
         cached=True,
         sensitive=sensitive,
@@ -138,12 +140,98 @@ def test_too_few_documents_have_no_slices() -> None:
         learned.known[:10], {name: v[:10] for name, v in learned.columns.items()}, learned.losses, learned.right
     )
     predictions = pa.table({"prediction": ["x"] * 10, "score": [0.0] * 10})
-    arguments: tuple[Any, ...] = (few, few, np.ones((1, 10)), np.ones((1, 10)), predictions, some)
-    it = examine(*arguments, EvaluationRecipe(), metric="f1", cost=Cost(), cached=False)
+    arguments: tuple[Any, ...] = (few, few, mbdc.ExtractiveQA(), np.ones((1, 10)), [predictions], some)
+    it = examine(*arguments, EvaluationRecipe(), cost=Cost(), cached=False)
     assert it.failures is None
     page = render_diagnosis(it, "me/few")
     assert "too few documents" in page
     assert "No part of the rows is surely worse" in page
+
+
+def words() -> tuple[Dataset, Dataset, mbdc.TextRecognition]:
+    """Two words a text, as images; `나` is rare in the train split."""
+    texts = ["가다", "나다"] * 40
+    train = Dataset.from_dict({"id": [f"train-{n}" for n in range(80)], "text": ["가다"] * 79 + ["나다"]})
+    approach = mbdc.fit(train, mbdc.TextRecognition(few_below=2, many_above=50))
+    test = Dataset.from_dict(
+        {"id": [f"test-{n}" for n in range(80)], "text": texts, "group": list(range(80))}
+    ).add_column("image", [{"bytes": png(), "path": None}] * 80)
+    test = test.cast_column("image", Image())
+    return train, mbdc.annotate(test, approach), approach
+
+
+def png() -> bytes:
+    buffer = BytesIO()
+    PIL.Image.new("L", (40, 32), 200).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def test_a_recogniser_and_its_characters(tmp_path: Path) -> None:
+    train, test, approach = words()
+    said = ["나가" if text == "나다" and n % 8 else text for n, text in enumerate(test["text"][:])]
+    said[0] = "가나"
+    tables = [pa.table({"id": test["id"][:], "prediction": said, "score": [-0.1] * 80})] * 2
+    scores = approach.score(said, test["text"][:])["word_accuracy"]
+    plan = EvaluationRecipe(cluster_by="id", seeds=(0, 1))
+    it = examine(train, test, approach, np.stack([scores] * 2), tables, None, plan, cost=Cost(100.0), cached=False)
+    assert (it.clusters, it.clustered_by, it.asks) == (80, "id", None)
+    assert [dataclasses.astuple(one) for one in it.misread] == [("다", 41.0, 80, 80)]
+    advice = {one.title: one for one in it.advice}
+    assert list(advice) == ["Words of the rare characters", "Words of the characters that are confused"]
+    rare = advice["Words of the rare characters"]
+    assert (rare.rows, rare.room, rare.cost) == (40, 40 / 80, Cost(50.0))
+    assert advice["Words of the characters that are confused"].rows == 40
+    told = {"tail_characters": Cost(7.0)}
+    again = examine(
+        train, test, approach, np.stack([scores] * 2), tables, None, plan, cost=Cost(100.0), cached=False, earlier=told
+    )
+    assert again.advice[0].cost == Cost(57.0)
+    page = render_diagnosis(it, "me/words")
+    assert "Characters that are misread most" in page
+    assert "80 rows, seeds" in page
+    by_text = dataclasses.replace(it, clusters=2, clustered_by="text")
+    assert "80 rows of 2 texts, seeds" in render_diagnosis(by_text, "me/words")
+    assert page.count('<img alt="" src="data:image/png;base64,') == len(it.wrong) == 12
+    assert "Data map" not in page
+    assert "Forgotten" not in page
+    assert json.loads(json.dumps(it.to_dict(), allow_nan=False))["misread"][0]["character"] == "다"
+    hidden = examine(
+        train,
+        test,
+        approach,
+        np.stack([scores] * 2),
+        tables,
+        None,
+        plan,
+        cost=Cost(),
+        cached=False,
+        sensitive=frozenset({"text"}),
+    )
+    page = render_diagnosis(hidden, "me/words")
+    assert not any(secret in page for secret in ("<img", "나가", "가나", "misread most"))
+    assert "(sensitive)" in page
+
+
+def test_a_language_model_keeps_no_dynamics() -> None:
+    problems = {"id": list("abcd"), "prompt": ["1 + 1?", "1 + 2?", "1 + 3?", "1 + 4?"], "answer": list("2345")}
+    train, test = Dataset.from_dict({**problems, "completion": ["2", None, None, "5"]}), Dataset.from_dict(problems)
+    tables = [pa.table({"id": problems["id"], "prediction": ["2", "9", "9", "<b>"]})]
+    scores, approach = np.array([[1.0, 0.0, 0.0, 0.0]]), mbdc.TextGeneration()
+    plan = EvaluationRecipe(cluster_by="id")
+    it = examine(train, test, approach, scores, tables, None, plan, cost=Cost(10.0), cached=True)
+    assert [(one.title, one.rows) for one in it.advice] == [
+        ("Let the target answer prompts, and learn what is right", 2)
+    ]
+    assert [(row.question, row.answer, row.given) for row in it.wrong[:2]] == [
+        ("1 + 2?", "3", "9"),
+        ("1 + 3?", "4", "9"),
+    ]
+    page = render_diagnosis(it, "me/sums")
+    assert "&lt;b&gt;" in page
+    assert "Prompt</th>" in page
+    assert "surest first" not in page
+    never = examine(train, test, approach, 0 * scores, tables, None, plan, cost=Cost(10.0), cached=True)
+    assert never.advice == ()  # what is never right cannot be drawn
 
 
 def test_as_json() -> None:
@@ -330,3 +418,19 @@ def test_what_was_found_of_each_row_is_published_as_columns(published: Path) -> 
     assert "How often the row was right in one epoch and wrong in the next." in card
     with pytest.raises(StaleParentError, match="Load the head"):
         diagnose("me/made", "v1.0.0", page, repository=repository, publish_columns=True, **where)
+
+
+def test_a_run_of_word_recognition_is_diagnosed(tmp_path: Path) -> None:
+    whole = recognition_run.recipe(tmp_path)
+    first = dataclasses.replace(whole, iterations=whole.iterations[:1])
+    mbdc.run(first, work_dir=tmp_path / "work", progress=False)
+    where: Any = {"repository": tmp_path / "repo", "work_dir": tmp_path / "work", "progress": False}
+    it = diagnose("me/words", output=tmp_path / "page.html", publish_columns=True, **where)
+    assert it.cached  # the training of the run
+    assert (it.metric, it.asks, it.clustered_by) == ("word_accuracy", None, "text")
+    assert [part.name for part in it.classes] in (["even", "natural"], ["natural", "even"])
+    assert it.learned is not None
+    assert {one.character for one in it.misread} <= set(recognition_run.COMMON + recognition_run.RARE)
+    assert "data:image/png;base64," in (tmp_path / "page.html").read_text()
+    assert it.published == "v1.1.0"
+    assert "dynamics_region" in mbdc.load("me/words", repository=tmp_path / "repo")["train"].column_names
