@@ -63,7 +63,6 @@ def run(
         ('v2.0.0', 'accept')
     """
     from hf_mbdc.progress import without_bars_of_datasets
-    from hf_mbdc.revisions.repositories.folder import FolderRepository
 
     bench = prepare(
         recipe,
@@ -74,8 +73,7 @@ def run(
         max_parallel=max_parallel,
         progress=progress,
     )
-    if isinstance(bench.repository, FolderRepository):
-        bench.repository.check_writable(bench.recipe.repo_id)
+    bench.repository.check_writable(bench.recipe.repo_id)  # told now, not after the trainings
     with without_bars_of_datasets():
         bench, parent, dataset = _start(bench)
         latest = parent

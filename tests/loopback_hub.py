@@ -141,6 +141,7 @@ ROUTES = [
     ("whoami", "GET", r"/api/whoami-v2"),
     ("create_repo", "POST", r"/api/repos/create"),
     ("validate_yaml", "POST", r"/api/validate-yaml"),
+    ("may_write", "GET", REPO + r"/auth-check/write"),
     ("refs", "GET", REPO + r"/refs"),
     ("tag", "POST", REPO + r"/tag/(?P<revision>[^/]+)"),
     ("delete_tag", "DELETE", REPO + r"/tag/(?P<name>[^/]+)"),
@@ -157,7 +158,18 @@ ROUTES = [
     ("lfs_verify", "POST", r"/lfs/(?P<repo>[^/]+/[^/]+)/verify"),
     ("resolve", "GET", r"/datasets/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)"),
 ]
-WRITES = {"tag", "delete_tag", "branch", "delete_branch", "preupload", "commit", "lfs_batch", "lfs_put", "lfs_verify"}
+WRITES = {
+    "tag",
+    "delete_tag",
+    "branch",
+    "delete_branch",
+    "preupload",
+    "commit",
+    "lfs_batch",
+    "lfs_put",
+    "lfs_verify",
+    "may_write",
+}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -259,6 +271,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def on_whoami(self) -> Any:
         return encode({"type": "user", "name": self.hub.user, "orgs": [], "auth": {"accessToken": {"role": "write"}}})
+
+    def on_may_write(self, repo: str) -> Any:
+        return encode({})
 
     def on_create_repo(self) -> Any:
         wanted = json.loads(self.body)

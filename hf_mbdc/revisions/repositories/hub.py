@@ -23,8 +23,8 @@ from huggingface_hub.utils import build_hf_headers, get_session
 
 from hf_mbdc import __version__
 from hf_mbdc.errors import IntegrityError, RepositoryError
-from hf_mbdc.revisions.repositories import hub_cache, hub_calls
-from hf_mbdc.revisions.repositories.hub_calls import MissingRepositoryError, UnreachableError
+from hf_mbdc.revisions.repositories import hub_cache, hub_calls, hub_rights
+from hf_mbdc.revisions.repositories.hub_calls import PUBLIC_HUB, MissingRepositoryError, UnreachableError
 from hf_mbdc.revisions.repositories.hub_changes import Changes, Content
 from hf_mbdc.revisions.repositories.repository import (
     KEPT,
@@ -47,8 +47,6 @@ from hf_mbdc.revisions.repositories.repository import (
     stale_parent,
     tag_taken,
 )
-
-PUBLIC_HUB = "https://huggingface.co"
 
 T = TypeVar("T")
 
@@ -134,6 +132,11 @@ class HubRepository:
         if self._tree(repo_id, history[-1].sha).keys() - {KEPT}:
             return history
         return [replace(item, parent=None) if item.parent == history[-1].sha else item for item in history[:-1]]
+
+    def check_writable(self, repo_id: str) -> None:
+        """Raises `RepositoryError` where no commit could be published, before hours of work that would end in one."""
+        check_repo_id(repo_id)
+        hub_rights.check_writable(self._api, repo_id, str(self.endpoint))
 
     def commit(
         self,

@@ -25,6 +25,7 @@ from huggingface_hub.errors import (
 
 from hf_mbdc.errors import RepositoryError
 
+PUBLIC_HUB = "https://huggingface.co"
 WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds between five attempts
 LONGEST_WAIT = 60.0  # a Hub that asks for more (429 with Retry-After) gets an error instead of a silent program
 _PASSING = {408, 429, 500, 502, 503, 504}
@@ -116,12 +117,9 @@ def explain(failure: Exception, repo_id: str, endpoint: str) -> RepositoryError:
         mend = f"Check the id. {_LOG_IN} that may read it, if it is private."
         return MissingRepositoryError("The Hub has no such dataset, or does not show it to you", **where, mend=mend)
     if status == 401:
-        return RepositoryError("The Hub does not know you", **where, mend=f"{_LOG_IN} that is still valid.")
+        return no_login(repo_id, endpoint)
     if status == 403:
-        mend = (
-            f"Publish under a name of your own, or use a token that may write to {repo_id.split('/', maxsplit=1)[0]!r}."
-        )
-        return RepositoryError("The Hub does not let you write there", **where, mend=mend)
+        return no_right(repo_id, endpoint)
     if isinstance(failure, OfflineModeIsEnabled):
         mend = f"Unset HF_HUB_OFFLINE, {_FOLDER}"
         return UnreachableError("The Hub is switched off by HF_HUB_OFFLINE", **where, mend=mend)
@@ -133,6 +131,19 @@ def explain(failure: Exception, repo_id: str, endpoint: str) -> RepositoryError:
         return UnreachableError(what, **where, mend=mend)
     said = getattr(failure, "server_message", None) or str(failure).strip().split("\n\n")[0]
     return RepositoryError(f"The Hub refused: {said.rstrip('.')}", **where, mend="Mend what it names and try again.")
+
+
+def no_login(repo_id: str, endpoint: str) -> RepositoryError:
+    """The error for a token that is missing or not known."""
+    mend = f"{_LOG_IN} that is still valid."
+    return RepositoryError("The Hub does not know you", repo_id=repo_id, endpoint=endpoint, mend=mend)
+
+
+def no_right(repo_id: str, endpoint: str) -> RepositoryError:
+    """The error for a user who may not write."""
+    namespace = repo_id.split("/", maxsplit=1)[0]
+    mend = f"Publish under a name of your own, or use a token that may write to {namespace!r}."
+    return RepositoryError("The Hub does not let you write there", repo_id=repo_id, endpoint=endpoint, mend=mend)
 
 
 def _is_unknown_host(failure: BaseException | None) -> bool:

@@ -68,6 +68,10 @@ class Repository(Protocol):
         """The history of a branch, newest first."""
         ...
 
+    def check_writable(self, repo_id: str) -> None:
+        """Raises `RepositoryError` where no commit could be published, as far as that can be known beforehand."""
+        ...
+
     def commit(
         self,
         repo_id: str,
