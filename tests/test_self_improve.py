@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import load_dataset
+from datasets import Dataset, load_dataset
 from huggingface_hub import snapshot_download
+from tiny_llama import tiny_model, tiny_tokenizer
 
 import hf_mbdc as mbdc
 from hf_mbdc import iteration
@@ -85,6 +86,47 @@ def test_a_judge_that_likes_length(tmp_path: Path) -> None:
     assert "Data map" not in (tmp_path / "page.html").read_text()
     with pytest.raises(RecipeError, match="The training of this target keeps no dynamics"):
         mbdc.diagnose(ID, "v1.0.0", tmp_path / "page.html", publish_columns=True, **kept)
+
+
+def test_the_same_recipe_for_a_checkpoint_and_rows_of_ones_own(tmp_path: Path) -> None:
+    tiny_model(width=32, positions=128).save_pretrained(tmp_path / "model")
+    tiny_tokenizer().save_pretrained(tmp_path / "model")
+    sums = [(a, b) for a in range(10) for b in range(6)]
+    for split, some in {"train": sums[:40], "test": sums[40:]}.items():
+        rows = Dataset.from_dict(
+            {
+                "id": [f"{a}+{b}" for a, b in some],
+                "prompt": [f"{a} + {b}?" for a, b in some],
+                "answer": [f"#### {a + b}" for a, b in some],
+                "completion": [f"{a} + {b} is {a + b}.\n#### {a + b}" if a % 2 else None for a, b in some],
+            }
+        )
+        rows.to_parquet(tmp_path / "data" / f"{split}.parquet")
+    (tmp_path / "recipe.yaml").write_text(
+        f"""
+repo_id: me/sums
+dataset: {{name: parquet}}
+approach: {{name: text_generation, options: {{verifier: exact_answer}}}}
+target:
+  model: {tmp_path / "model"}
+  training: {{max_steps: 4, batch_size: 4, max_new_tokens: 8, max_length: 96, lora_rank: 2, learning_rate: 0.001}}
+evaluation: {{cluster_by: id, seeds: [0, 1]}}
+iterations:
+  - message: Sums
+  - message: The likeliest of its answers
+    steps: [{{name: self_training, why: w, options: {{prompts: 8, candidates: 3, max_tokens: 12, judge: likelihood}}}}]
+""",
+        encoding="utf-8",
+    )
+    recipe = read_recipe(tmp_path / "recipe.yaml", data_dir=tmp_path / "data", repository=tmp_path / "repo")
+    made = mbdc.run(recipe, work_dir=tmp_path / "work", progress=False)
+    (step,) = made.steps
+    assert step.model is not None
+    assert step.model.startswith("model@")
+    assert step.changed + sum(step.reasons.values()) > 0
+    assert made.evidence is not None
+    assert made.evidence.steps == 4
+    assert mbdc.log("me/sums", repository=tmp_path / "repo")[-1].splits["train"].rows == 40
 
 
 def test_a_wrong_option_is_told_before_any_work(tmp_path: Path) -> None:
