@@ -83,6 +83,7 @@ def test_a_judge_that_likes_length(tmp_path: Path) -> None:
     assert found.cached
     assert [one.name for one in found.classes] != []
     assert found.learned is None
+    assert all(row.question != row.answer for row in found.wrong)
     assert "Data map" not in (tmp_path / "page.html").read_text()
     with pytest.raises(RecipeError, match="The training of this target keeps no dynamics"):
         mbdc.diagnose(ID, "v1.0.0", tmp_path / "page.html", publish_columns=True, **kept)

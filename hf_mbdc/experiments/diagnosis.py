@@ -203,7 +203,9 @@ def examine(
         unanswered=_count(rows, "completion", None),
         earlier=earlier or {},
     )
-    shown = Shown(approach.asks, approach.reference, slice_by, sensitive)
+    # A verifier that reads the prompt alone has no reference beside it.
+    wanted = approach.reference if approach.reference != approach.asks else "answer"
+    shown = Shown(approach.asks, wanted, slice_by, sensitive)
     return Diagnosis(
         metric=approach.metric,
         split=plan.split,

@@ -28,20 +28,20 @@ class Shown:
 
     Args:
         asks: what is asked; None where an image is.
-        reference: what is wanted.
+        wanted: the right answer.
         kind: the class; None where rows have none.
         sensitive: columns whose values are not shown.
     """
 
     asks: str | None
-    reference: str
+    wanted: str
     kind: str | None
     sensitive: frozenset[str] = frozenset()
 
     @property
     def hides_predictions(self) -> bool:
         """Whether what the target said would tell of a sensitive column."""
-        return bool(self.sensitive & (FROM_DOCUMENT | {self.reference, self.asks, "completion"}))
+        return bool(self.sensitive & (FROM_DOCUMENT | {self.wanted, self.asks, "completion"}))
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ def _rows(rows: Dataset, places: np.ndarray, shown: Shown) -> Sequence[dict[str,
         return [HIDDEN if column in shown.sensitive else _text(value) for value in values]
 
     images: list[str | None] = [None] * len(places)
-    if shown.asks is None and not shown.sensitive & {"image", shown.reference}:
+    if shown.asks is None and not shown.sensitive & {"image", shown.wanted}:
         images = [_thumbnail(image) for image in some["image"][:]]
-    columns = zip(texts("id"), texts(shown.kind), texts(shown.asks), texts(shown.reference), images, strict=True)
+    columns = zip(texts("id"), texts(shown.kind), texts(shown.asks), texts(shown.wanted), images, strict=True)
     return [{"id": i, "kind": k, "question": q, "answer": a, "image": m} for i, k, q, a, m in columns]
 
 
