@@ -243,6 +243,16 @@ def _arguments(config: LanguageModelConfig, steps: int, rate: float, folder: Pat
     }
 
 
+def on_one_gpu(arguments: Any) -> Any:
+    """Arguments of a trainer that computes on one GPU at most.
+
+    Without this a trainer that sees several spreads itself over all of them (`DataParallel`), and each step reads as
+    many times the rows that its budget says. Several GPUs are for torchrun, a process each.
+    """
+    arguments._n_gpu = min(1, arguments.n_gpu)  # as `Trainer` itself does for models that are spread by layers
+    return arguments
+
+
 def _lora(config: LanguageModelConfig) -> Any:
     if not config.lora_rank:
         return None
@@ -264,7 +274,7 @@ def _sft_trainer(
     arguments = _arguments(config, steps, config.learning_rate, folder, model)
     made: Trainer = SFTTrainer(
         model=model,
-        args=SFTConfig(per_device_train_batch_size=config.batch_size, **arguments),
+        args=on_one_gpu(SFTConfig(per_device_train_batch_size=config.batch_size, **arguments)),
         train_dataset=examples,
         processing_class=tokenizer,
         peft_config=_lora(config),
@@ -289,7 +299,7 @@ def _preference_trainer(
     trainer, settings = kinds
     made: Trainer = trainer(
         model=model,
-        args=settings(**arguments),
+        args=on_one_gpu(settings(**arguments)),
         train_dataset=pairs,
         processing_class=tokenizer,
         peft_config=_lora(config),

@@ -115,6 +115,20 @@ def test_a_wrong_reference_is_told(tmp_path: Path) -> None:
         phases._run(trainer, Clock(1e9), (0, 2), 1, resume=False)
 
 
+def test_a_process_computes_on_one_gpu(tmp_path: Path) -> None:
+    from trl import SFTConfig
+
+    arguments = SFTConfig(output_dir=str(tmp_path), use_cpu=True, per_device_train_batch_size=4)
+    assert arguments.n_gpu == 0
+    arguments._n_gpu = 3  # what a machine with three GPUs says
+    assert arguments.train_batch_size == 12
+    assert phases.on_one_gpu(arguments).train_batch_size == 4
+    model, tokenizer = new_language_model(WORDS.split(), width=16, layers=1)
+    examples = Dataset.from_list([as_example({"prompt": "sort 2 1", "completion": "1 2"})] * 4)
+    trainer = phases._sft_trainer(model, tokenizer, examples, LanguageModelConfig(**SIZES), 2, tmp_path / "first")
+    assert trainer.args.n_gpu == 0
+
+
 def test_rows_as_trl_reads_them() -> None:
     row = {"prompt": "sort 2 1", "completion": "1 2", "rejected": "2 1"}
     said = (("user", "sort 2 1"), ("assistant", "1 2"), ("assistant", "2 1"))
