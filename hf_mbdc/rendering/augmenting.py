@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from hf_mbdc.errors import RecipeError
-from hf_mbdc.rendering.warping import draw_warps, warp
+from hf_mbdc.rendering.warping import draw_warps, sources, warp
 from hf_mbdc.transforms.draws import below, uniform
 
 LEVELS = 64
+_STEP = 256 // LEVELS
 _PAPER, _INK = 40, 216  # where blank and full ink lie between 0 and 255: noise goes both ways
+_SHARE = (_INK - _PAPER) // _STEP  # levels from blank to full ink
 _BLUR, _TEXTURE, _TEXTURE_X, _TEXTURE_Y, _NOISE, _NOISE_X, _TURNED, _JPEG, _QUALITY = range(16, 25)
 _COLORS = 32  # and the seven after it
 TINT = 90  # of a channel
@@ -63,6 +66,7 @@ class Plan:
 
     Args:
         matrices: float64 (images, 3, 3), from places in the given image to places in the changed one; None: the same.
+        back: float64 (images, 3, 3), the way back, see `sources`; None as well.
         blur: uint16 (images,) weight of each neighbour, of 256.
         texture: int64 (images, 3) amount, and the row and column of the bank where its window begins.
         noise: int64 (images, 2) amount, and the place of the bank where it begins.
@@ -71,6 +75,7 @@ class Plan:
     """
 
     matrices: np.ndarray | None
+    back: np.ndarray | None
     blur: np.ndarray
     texture: np.ndarray
     noise: np.ndarray
@@ -79,9 +84,9 @@ class Plan:
 
     def of(self, images: np.ndarray) -> Plan:
         """The plan of some of the images."""
-        matrices = None if self.matrices is None else self.matrices[images]
-        others = [getattr(self, field.name)[images] for field in dataclasses.fields(self)[1:]]
-        return Plan(matrices, *others)
+        matrices, back = (None if both is None else both[images] for both in (self.matrices, self.back))
+        others = [getattr(self, field.name)[images] for field in dataclasses.fields(self)[2:]]
+        return Plan(matrices, back, *others)
 
 
 def draw_plan(keys: np.ndarray, widths: np.ndarray, height: int, ink: np.ndarray, strength: Augmentation) -> Plan:
@@ -100,6 +105,7 @@ def draw_plan(keys: np.ndarray, widths: np.ndarray, height: int, ink: np.ndarray
     jpeg = uniform(keys, _JPEG) < strength.jpeg
     return Plan(
         matrices=matrices,
+        back=None if matrices is None else sources(matrices),
         blur=(uniform(keys, _BLUR) * strength.blur * 85).astype(np.uint16),
         texture=np.stack([amounts[0], below(keys, _TEXTURE_Y, _BANK), below(keys, _TEXTURE_X, _BANK)], 1).astype(int),
         noise=np.stack([amounts[1], below(keys, _NOISE_X, _BANK * _BANK)], 1).astype(int),
@@ -118,18 +124,16 @@ def augment(ink: np.ndarray, plan: Plan) -> np.ndarray:
     Returns:
         uint8 (images, height, width), numbers of entries of the palettes.
     """
-    if plan.matrices is not None:
-        ink = warp(ink, plan.matrices)
-    levels = blur(ink, plan.blur)
-    levels *= 177  # · 177 / 256 brings 255 to 176
+    if plan.back is not None:
+        ink = warp(ink, plan.back)
+    levels = blur(ink, plan.blur).view(np.int16)
+    levels *= _SHARE  # now in 1/256 of a level, as what follows
+    levels += _PAPER * 256 // _STEP + 128
+    for change, own in ((_texture, plan.texture), (_noise, plan.noise)):
+        if own[:, 0].any():
+            levels += change(own, ink.shape)
     levels >>= 8
-    levels += _PAPER
-    levels = levels.view(np.int16)
-    for change in (_texture(plan.texture, ink.shape), _noise(plan.noise, ink.shape)):
-        if change is not None:
-            levels += change
-    np.clip(levels, 0, 255, out=levels)
-    levels >>= 2
+    np.clip(levels, 0, LEVELS - 1, out=levels)
     return levels.astype(np.uint8)
 
 
@@ -149,14 +153,7 @@ def blur(ink: np.ndarray, weight: np.ndarray) -> np.ndarray:
     weight = weight[:, None, None]
     for _ in range(max(1, round(ink.shape[1] / 32))):
         for axis in (1, 2):
-            # At the edges a pixel is its own neighbour.
-            ahead, behind = ((slice(None),) * axis + (part,) for part in (slice(1, None), slice(None, -1)))
-            around = pixels.copy() if pixels.shape[axis] == 1 else np.empty_like(pixels)
-            first, last = ((slice(None),) * axis + (part,) for part in (slice(0, 1), slice(-1, None)))
-            around[behind] = pixels[ahead]
-            around[last] = pixels[last]
-            around[ahead] += pixels[behind]
-            around[first] += pixels[first]
+            around = _neighbours(pixels, axis)
             around *= weight
             pixels *= 256 - 2 * weight
             pixels += around
@@ -165,38 +162,50 @@ def blur(ink: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _texture(texture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+def _neighbours(pixels: np.ndarray, axis: int) -> np.ndarray:
+    """The sum of each pixel's two neighbours on an axis; at the edges a pixel is its own neighbour."""
+    step = 1 if axis == 2 else pixels.shape[2]
+    around, flat = np.empty_like(pixels), pixels.reshape(-1)
+    # All images as one line: one long loop instead of one for each row; what is wrong at the edges is set after it.
+    np.add(flat[: -2 * step], flat[2 * step :], out=around.reshape(-1)[step:-step])
+    lines, sums = pixels.swapaxes(axis, -1), around.swapaxes(axis, -1)
+    last = lines.shape[-1] - 1
+    for edge, inner in ((0, min(1, last)), (last, max(0, last - 1))):
+        np.add(lines[..., edge], lines[..., inner], out=sums[..., edge])
+    return around
+
+
+def _texture(texture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The texture of each image, int16 (images, height, width), a window of the bank from its place on."""
-    if not texture[:, 0].any():
-        return None
     _, height, width = shape
     wide = _tiled(-(-height // _BANK) + 1, -(-width // _BANK) + 1)
-    window = np.lib.stride_tricks.sliding_window_view(wide, (height, width))[texture[:, 1], texture[:, 2]]
-    window *= texture[:, 0, None, None].astype(np.int16)
-    window >>= 7
-    return window
+    row, column = wide.strides
+    windows = as_strided(wide, (_BANK, _BANK, height, width), (row, column, row, column), writeable=False)
+    return _weighted(windows[texture[:, 1], texture[:, 2]], texture[:, 0])
 
 
-def _noise(noise: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+def _noise(noise: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The noise of each image, int16 (images, height, width), a stretch of the bank from its place on."""
-    if not noise[:, 0].any():
-        return None
     _, height, width = shape
     long = _long_noise(-(-height * width // (_BANK * _BANK)) + 1)
-    stretch = np.lib.stride_tricks.sliding_window_view(long, height * width)[noise[:, 1]].reshape(shape)
-    stretch *= noise[:, 0, None, None].astype(np.int16)
-    stretch >>= 7
-    return stretch
+    (step,) = long.strides
+    stretches = as_strided(long, (_BANK * _BANK, height, width), (step, width * step, step), writeable=False)
+    return _weighted(stretches[noise[:, 1]], noise[:, 0])
+
+
+def _weighted(change: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+    change *= amounts.astype(np.int16)[:, None, None]
+    return change
 
 
 @lru_cache(maxsize=8)
 def _tiled(rows: int, columns: int) -> np.ndarray:
-    return np.tile(texture_bank(), (rows, columns)).astype(np.int16)
+    return np.tile(texture_bank(), (rows, columns)).astype(np.int16) >> 1
 
 
 @lru_cache(maxsize=8)
 def _long_noise(times: int) -> np.ndarray:
-    return np.tile(noise_bank().reshape(-1), times).astype(np.int16)
+    return np.tile(noise_bank().reshape(-1), times).astype(np.int16) >> 1
 
 
 @lru_cache(maxsize=1)
@@ -235,6 +244,6 @@ def draw_palettes(keys: np.ndarray, color: float) -> np.ndarray:
         tints[k : k + 3] = [tint - lightness for tint in tints[k : k + 3]]
     ends = np.clip(np.stack([paper] * 3 + [ink] * 3) + np.stack(tints), 0, 255).astype(np.int32)
     low, high = ends[:3].T[:, None, :], ends[3:].T[:, None, :]
-    step = np.arange(LEVELS, dtype=np.int32) * (256 // LEVELS) + 256 // LEVELS // 2 - _PAPER
+    step = np.arange(LEVELS, dtype=np.int32) * _STEP + _STEP // 2 - _PAPER
     share = step * 65536 // (_INK - _PAPER)
     return np.clip(low + ((high - low) * share[:, None] >> 16), 0, 255).astype(np.uint8)

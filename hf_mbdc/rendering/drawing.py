@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -22,7 +22,7 @@ from hf_mbdc.transforms.draws import below
 
 _KEPT = 256 << 20  # bytes of glyphs that are kept from batch to batch: 11,172 syllables at 1024 pixels have far more
 _FONT = 48  # number of the draw that chooses the font
-_AT_ONCE = 1 << 17  # pixels that are changed together: fewer calls, and arrays that the caches hold
+_AT_ONCE = 1 << 18  # pixels that are changed together: fewer calls, and arrays that the caches hold
 # Scripts where no character changes another one: Hangul syllables and ideographs, first and last of each block.
 _SET_IN_LINE = ((0xAC00, 0xD7A3), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 
@@ -97,17 +97,11 @@ class Drawer:
         words = self.place(texts, keys, reasons)
         if words is None:
             return _rejected(reasons)
-        files: list[pa.Array] = []
-        rows: list[np.ndarray] = []
-        boxes = words.placed.boxes.copy()
-        for part, made, moved in self._pictures(words, keys):
-            for of, own in made:
-                files.append(own)
-                rows.append(words.rows[of])
-            boxes[_characters_of(words.placed, part)] = moved
+        made, boxes = self._pictures(words, keys[words.rows])
+        files, of = [files for _, files in made], [words.rows[images] for images, _ in made]
         names = dict(zip(words.rows.tolist(), words.fonts, strict=True))
         return Drawn(
-            files=_in_order(pa.concat_arrays(files), np.concatenate(rows), len(texts)),
+            files=_in_order(pa.concat_arrays(files), np.concatenate(of), len(texts)),
             boxes=_in_order(_box_lists(boxes, words.placed.characters), words.rows, len(texts)),
             fonts=pa.array([names.get(row) for row in range(len(texts))], type=pa.string()),
             reasons=reasons,
@@ -187,43 +181,33 @@ class Drawer:
         first = self.fonts[chosen]
         return [[first], *([font] for font in self.fonts if font is not first and font.draws(text)), self.fonts]
 
-    def _pictures(
-        self, words: _Words, keys: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, pa.Array]], np.ndarray]]:
-        """Words of one size, their files, each array with the words that it is of, and their characters' boxes."""
+    def _pictures(self, words: _Words, keys: np.ndarray) -> tuple[list[tuple[np.ndarray, pa.Array]], np.ndarray]:
+        """The files of all words, each array with the words that it is of, and the boxes of all characters."""
         placed = words.placed
         widths, shifts = layout(placed, self.margin)
-        plan = None
-        if self.augmentation is not None:
-            top, bottom = np.zeros_like(widths), np.full_like(widths, self.height)
-            ink = np.stack([placed.start + shifts, top, placed.stop + shifts, bottom], axis=1)
-            plan = draw_plan(keys[words.rows], widths, self.height, ink, self.augmentation)
-        for images in compose(placed, widths, shifts, self.glyphs):
-            width = images.ink.shape[2]
-            many = max(1, _AT_ONCE // (self.height * width)) if plan else len(images.words)
+        of = np.repeat(np.arange(len(widths)), placed.characters)
+        boxes = placed.boxes.copy()
+        boxes[:, [0, 2]] += shifts[of][:, None]
+        composed = compose(placed, widths, shifts, self.glyphs)
+        if self.augmentation is None:
+            return [(images.words, _binary(png_files(255 - images.ink))) for images in composed], boxes
+        top, bottom = np.zeros_like(widths), np.full_like(widths, self.height)
+        ink = np.stack([placed.start + shifts, top, placed.stop + shifts, bottom], axis=1)
+        plan = draw_plan(keys, widths, self.height, ink, self.augmentation)
+        if plan.matrices is not None:
+            boxes = move_boxes(plan.matrices[of], boxes, widths[of], self.height)
+        made = []
+        for images in composed:
+            many = max(1, _AT_ONCE // images.ink[0].size)
             for start in range(0, len(images.words), many):
-                part, pixels = images.words[start : start + many], images.ink[start : start + many]
-                of = np.repeat(part, placed.characters[part])
-                boxes = placed.boxes[_characters_of(placed, part)]
-                boxes[:, [0, 2]] += shifts[of][:, None]
-                if plan is None:
-                    yield part, [(part, _binary(png_files(255 - pixels)))], boxes
-                    continue
-                if plan.matrices is not None:
-                    boxes = move_boxes(plan.matrices[of], boxes, width, self.height)
+                part = images.words[start : start + many]
                 own = plan.of(part)
-                yield part, _files(part, augment(pixels, own), own), boxes
+                made += _files(part, augment(images.ink[start : start + many], own), own)
+        return made, boxes
 
 
 _YES, _NO = 1, 2
 _IN_LINE = CharacterTable(lambda code: _YES if any(a <= code <= b for a, b in _SET_IN_LINE) else _NO, np.uint8)
-
-
-def _characters_of(placed: Placed, words: np.ndarray) -> np.ndarray:
-    """The numbers of all characters of some words."""
-    counts = placed.characters[words]
-    first = (np.cumsum(placed.characters) - placed.characters)[words]
-    return np.arange(counts.sum()) + np.repeat(first - (np.cumsum(counts) - counts), counts)
 
 
 def _files(words: np.ndarray, levels: np.ndarray, plan: Plan) -> list[tuple[np.ndarray, pa.Array]]:

@@ -1,8 +1,9 @@
 """Affine and perspective distortion of word images, many at once, without losing ink at an edge.
 
 A distortion is drawn as a homography; what would leave the image is then moved and shrunk back into it, so that text
-and image always agree. Only additions, multiplications and divisions of IEEE numbers are used: one row's pixels are the
-same whatever is computed beside it, and on every machine.
+and image always agree. Places are found by additions, multiplications and divisions of IEEE numbers, and OpenCV takes
+the pixels in a way that leaves nothing to round but the result (see `_places`): one row's pixels are the same whatever
+is computed beside it, and on every machine.
 """
 
 from __future__ import annotations
@@ -73,11 +74,15 @@ def move(matrices: np.ndarray, places: np.ndarray) -> np.ndarray:
     )
 
 
-def move_boxes(matrices: np.ndarray, boxes: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The smallest upright boxes around moved boxes, whole pixels: (n, 3, 3) and (n, 4) → int64 (n, 4)."""
+def move_boxes(matrices: np.ndarray, boxes: np.ndarray, widths: np.ndarray | int, height: int) -> np.ndarray:
+    """The smallest upright boxes around moved boxes, whole pixels: (n, 3, 3) and (n, 4) → int64 (n, 4).
+
+    Args:
+        matrices: see `draw_warps`. boxes: x0 y0 x1 y1. widths: (n,) of their images. height: of all images.
+    """
     corners = move(matrices, _corners(boxes))
     low, high = np.floor(corners.min(axis=1)), np.ceil(corners.max(axis=1))
-    limit = np.array([width, height])
+    limit = np.stack(np.broadcast_arrays(widths, height, boxes[:, 0])[:2], axis=-1)
     return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)], axis=1).astype(np.int64)
 
 
@@ -86,75 +91,78 @@ def _corners(boxes: np.ndarray) -> np.ndarray:
     return boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]].astype(np.float64)
 
 
-def warp(ink: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+def sources(matrices: np.ndarray) -> np.ndarray:
+    """For distortions, the way back, as `warp` takes it: float64 (images, 3, 3), from the column and row of a pixel of
+    the result, and 1, to three numbers: the first two, divided by the third, are its column and row in an image that
+    begins with one more column and row."""
+    back = _inverse(matrices)
+    back[:, :, 2] += 0.5 * (back[:, :, 0] + back[:, :, 1])  # the middle of the first pixel is at (0.5, 0.5)
+    back[:, :2] += 0.5 * back[:, 2:]
+    return back
+
+
+def warp(ink: np.ndarray, back: np.ndarray) -> np.ndarray:
     """Moves the pixels of images, with bilinear interpolation; what comes from outside is blank.
 
     Args:
         ink: uint8 (images, height, width).
-        matrices: (images, 3, 3), from places in `ink` to places in the result.
+        back: (images, 3, 3), see `sources`.
     """
+    import cv2
+
     count, height, width = ink.shape
-    x, y = _sources(_inverse(matrices), width, height)
-    stride = width + 2
-    place = y >> 8
-    place *= stride
-    place += np.arange(count, dtype=np.int32)[:, None, None] * ((height + 2) * stride)
-    place += x >> 8
-    four = _neighbours(ink).take(place.astype(np.intp))
-    # Two neighbours at a time, in the halves of a number: first those of the left column, then those of the right.
-    right = (x & 255).view(np.uint32)
-    mixed = four & _HALVES
-    mixed *= 256 - right
-    four >>= 8
-    four &= _HALVES
-    four *= right
-    mixed += four
-    lower = (y & 255).view(np.uint32)
-    four = mixed >> 16
-    mixed &= 0xFFFF
-    four *= lower
-    mixed *= 256 - lower
-    mixed += four
-    mixed += 1 << 15
-    mixed >>= 16
-    return mixed.astype(np.uint8)
+    framed = np.zeros((count, height + 2, width + 3), dtype=np.uint8)
+    framed[:, 1:-1, 1:-2] = ink
+    moved = np.empty_like(ink)
+    wide = min(width, _WIDEST)
+    many = max(1, _TOGETHER // ((height + 2) * max(wide, 4)))
+    for start in range(0, count, many):
+        tall, results = framed[start : start + many].reshape(-1, width + 3), moved[start : start + many]
+        for column in range(0, width, wide):
+            result = np.ascontiguousarray(results[:, :, column : column + wide])
+            x, y = _places(back[start : start + many], column, result.shape[2], (height, width))
+            taken, first = tall, 0
+            if width > _WIDEST:
+                first = int(x.min())
+                taken = tall[:, first : int(x.max()) + 2]
+                x -= first
+            cv2.remap(taken, x, y, cv2.INTER_LINEAR, result.reshape(x.shape), cv2.BORDER_CONSTANT, 0)
+            if width > _WIDEST:
+                results[:, :, column : column + wide] = result
+    return moved
 
 
-_HALVES = np.uint32(0x00FF00FF)
+# OpenCV takes from images of less than 32,767 columns and rows. Even shrunk to a third, 8,000 columns come from fewer.
+_WIDEST = 8_000
+# Pixels in one call, of 16,384 rows at most. From twice as many on OpenCV starts threads, beside other workers.
+_TOGETHER = 1 << 16
+# Added to a number below 65,536 and subtracted again, it leaves the nearest multiple of 1/64.
+_ROUNDING = np.float32(1.5 * 2**17)
 
 
-def _neighbours(ink: np.ndarray) -> np.ndarray:
-    """Each pixel with the one on its right, the one below it and the one beside that, in the bytes of one number, so
-    that a place takes one look-up; flat, in a frame of one blank pixel on each side, up to the last with all four."""
-    count, height, width = ink.shape
-    framed = np.zeros((count, height + 2, width + 2), dtype=np.uint8)
-    framed[:, 1:-1, 1:-1] = ink
-    flat = framed.reshape(-1).astype(np.uint32)
-    pairs = flat[1:] << 8
-    pairs |= flat[:-1]
-    four = pairs[width + 2 :] << 16
-    four |= pairs[: -(width + 2)]
-    return four
+def _places(back: np.ndarray, start: int, wide: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Where each pixel of some columns of images comes from, if those stand one below the other, each in its frame of
+    blank pixels: two float32 (images · height, wide), columns and rows in steps of 1/64.
 
+    Such a place has six bits after the point, so the products and sums of the interpolation (nine bits, twice) fit
+    into the 24 bits of a float32: nothing is rounded before the end, and whether a processor multiplies and adds in
+    one go or in two, and in which order, makes no difference. With finer places it would, now and then.
 
-def _sources(inverse: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each pixel comes from, in 1/256 pixel, in a frame with one more pixel on each side: two int32 (images,
-    height, width). Pixel (0, 0) is the square around (0.5, 0.5)."""
-    columns = (np.arange(width) + 0.5)[None, None, :]
-    rows = (np.arange(height) + 0.5)[None, :, None]
-    # A pixel's middle is half a pixel from its place in the frame: (x + 0.5 · far) / far.
-    scaled = inverse.copy()
-    scaled[:, :2] = (scaled[:, :2] + 0.5 * scaled[:, 2:]) * 256
-    m = scaled[:, :, :, None, None]
-    x, y, far = (
-        (m[:, k, 0] * columns + m[:, k, 2]).astype(np.float32) + (m[:, k, 1] * rows).astype(np.float32)
-        for k in range(3)
-    )
-    x /= far
-    y /= far
-    np.clip(x, 0, (width + 1) * 256 - 1, out=x)
-    np.clip(y, 0, (height + 1) * 256 - 1, out=y)
-    return x.astype(np.int32), y.astype(np.int32)
+    Args:
+        back: (images, 3, 3), see `sources`. start: the first column. wide: how many.
+        size: height and width of an image.
+    """
+    count, (height, width) = len(back), size
+    across = (back[:, :, 0, None] * np.arange(start, start + wide) + back[:, :, 2, None]).astype(np.float32)
+    down = (back[:, :, 1, None] * np.arange(height)).astype(np.float32)
+    x, y, far = (across[:, k, None, :] + down[:, k, :, None] for k in range(3))
+    above = (np.arange(count) * (height + 2)).astype(np.float32)[:, None, None]
+    for places, last, moved in ((x, width + 1, np.float32(0)), (y, height + 1, above)):
+        places /= far
+        np.clip(places, 0, last, out=places)
+        places += _ROUNDING
+        places -= _ROUNDING - moved
+    return x.reshape(-1, wide), y.reshape(-1, wide)
 
 
 def _matrix(*entries: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 Columns: `image` (a PNG or JPEG file in an `Image` column), `character_boxes` (x0 y0 x1 y1 in pixels of the image, one
 for each grapheme of the text, in its order) and `font`. A row's image follows from its id, its text, the options, the
-fonts and the versions of Pillow and HarfBuzz, and from nothing else: not from other rows, their order, or processes.
+fonts and the versions of Pillow, HarfBuzz and OpenCV, and from nothing else: not from other rows, their order, or
+processes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import importlib.metadata
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -241,10 +242,16 @@ def _drawer(options: RenderOptions, fonts: tuple[tuple[str, int, int], ...]) -> 
 def _fingerprint(ds: Dataset, call: _Render) -> str:
     """Changes with the data, the options, the fonts, the code that draws, and what that code stands on."""
     digest = hashlib.sha256(f"{ds._fingerprint}\n{call!r}\n".encode())
-    for package in ("pillow", "uharfbuzz", "regex", "fonttools"):
-        digest.update(importlib.metadata.version(package).encode())
+    for package in ("pillow", "uharfbuzz", "regex", "fonttools", "opencv-python-headless"):
+        digest.update(_version(package).encode())
     package_folder = Path(__file__).parents[1]
     code = [*(package_folder / "rendering").glob("*.py"), package_folder / "transforms" / "draws.py"]
     for path in [Path(__file__), *sorted(code)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _version(package: str) -> str:
+    """Of an installed package; reading it takes as long as drawing fifty words."""
+    return importlib.metadata.version(package)

@@ -27,7 +27,7 @@ def changed(strength: Augmentation, count: int = 200) -> tuple[np.ndarray, np.nd
 
 def test_without_strength_two_greys_remain() -> None:
     levels, colors = changed(NONE)
-    assert len(np.unique(levels)) == 2
+    assert np.unique(levels).tolist() == [10, 54]  # room for noise on both sides
     assert (colors[..., 0] == colors[..., 1]).all()
     assert (colors[..., 1] == colors[..., 2]).all()
 
@@ -75,6 +75,18 @@ def test_banks_are_centred_and_without_a_seam() -> None:
     assert np.abs(texture[0] - texture[-1]).max() < 30
     assert np.abs(texture[:, 0] - texture[:, -1]).max() < 30
     assert texture.std() > 20
+
+
+@pytest.mark.parametrize("width", [48, 600])
+def test_texture_and_noise_are_windows_of_the_banks(width: int) -> None:
+    """Also over the end of a bank."""
+    plan = draw_plan(row_keys(["0"], 0), np.full(1, width), 32, BOX, NONE)
+    still = dataclasses.replace(plan, texture=np.array([[64, 500, 490]]), noise=np.array([[40, 512 * 512 - 700]]))
+    levels = augment(np.zeros((1, 32, width), dtype=np.uint8), still)[0]
+    rows, columns = np.arange(500, 532)[:, None] % 512, np.arange(490, 490 + width) % 512
+    texture = texture_bank()[rows, columns].astype(int) // 2 * 64
+    noise = np.roll(noise_bank().reshape(-1), 700)[: 32 * width].reshape(32, width).astype(int) // 2 * 40
+    assert (levels == np.clip(10 + (texture + noise + 128) // 256, 0, 63)).all()
 
 
 def test_the_share_of_jpeg_files() -> None:
