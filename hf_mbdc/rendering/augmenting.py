@@ -147,7 +147,7 @@ def blur(ink: np.ndarray, weight: np.ndarray) -> np.ndarray:
     Returns:
         uint16 (images, height, width), 0 to 255.
     """
-    pixels = ink.astype(np.uint16)
+    pixels = ink.astype(np.uint16, order="C")
     if not weight.any():
         return pixels
     weight = weight[:, None, None]

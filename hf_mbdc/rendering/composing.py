@@ -11,7 +11,7 @@ from hf_mbdc.rendering.glyphs import Glyphs
 from hf_mbdc.rendering.placing import Placed
 
 STEP = 8  # widths are multiples of it, so that many words share a size
-AT_ONCE = 1 << 22  # pixels composed in one go
+AT_ONCE = 1 << 20  # pixels composed in one go: larger arrays come fresh from the system each time
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ def layout(placed: Placed, margin: int) -> tuple[np.ndarray, np.ndarray]:
 
 def compose(placed: Placed, widths: np.ndarray, shifts: np.ndarray, glyphs: Glyphs) -> Iterator[Images]:
     """The images of all words, those of one width together, in parts of limited size."""
+    import cv2
+
     order = np.argsort(widths, kind="stable")
     sizes = widths[order] * glyphs.height
     part = np.cumsum(sizes) // AT_ONCE
@@ -44,8 +46,8 @@ def compose(placed: Placed, widths: np.ndarray, shifts: np.ndarray, glyphs: Glyp
         cuts = np.flatnonzero(np.diff(widths[words])) + 1
         for group, at in zip(np.split(words, cuts), np.split(first, cuts), strict=True):
             width = int(widths[group[0]])
-            block = columns[at[0] : at[0] + len(group) * width].reshape(len(group), width, glyphs.height)
-            yield Images(group, np.ascontiguousarray(block.swapaxes(1, 2)))
+            rows = cv2.transpose(columns[at[0] : at[0] + len(group) * width])
+            yield Images(group, rows.reshape(glyphs.height, len(group), width).swapaxes(0, 1))
 
 
 def _columns(base: np.ndarray, slot: np.ndarray, total: int, glyphs: Glyphs) -> np.ndarray:

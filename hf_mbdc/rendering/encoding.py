@@ -38,15 +38,17 @@ def png_files(pixels: np.ndarray, palettes: np.ndarray | None = None) -> np.ndar
     files = np.empty((count, data + 12 + length + len(tail)), dtype=np.uint8)
     files[:, : len(head)] = _bytes(head)
     files[:, data : data + 10] = _bytes(struct.pack(">I", length) + b"IDAT" + b"\x78\x01")
-    raw = np.empty((count, height, line), dtype=np.uint8)
-    raw[:, :, 0] = 0
-    raw[:, :, 1:] = pixels
-    raw = raw.reshape(count, -1)
     place = data + 10
+    # One block is written where it belongs, several are cut first.
+    raw = files[:, place + 5 :][:, : height * line] if len(blocks) == 1 else np.empty((count, height * line), np.uint8)
+    lines = raw.reshape(count, height, line)
+    lines[:, :, 0] = 0
+    lines[:, :, 1:] = pixels
     for start, end in blocks:
         header = struct.pack("<BHH", end == raw.shape[1], end - start, end - start ^ 0xFFFF)
         files[:, place : place + 5] = _bytes(header)
-        files[:, place + 5 : place + 5 + end - start] = raw[:, start:end]
+        if len(blocks) > 1:
+            files[:, place + 5 : place + 5 + end - start] = raw[:, start:end]
         place += 5 + end - start
     files[:, place : place + 4] = _big_endian([zlib.adler32(row.data) for row in raw])
     checked = files[:, data + 4 : data + 8 + length]
@@ -70,7 +72,9 @@ def jpeg_file(levels: np.ndarray, palette: np.ndarray, quality: int) -> bytes:
     """
     import cv2
 
-    colors = palette[:, ::-1].take(levels, axis=0)  # blue first
+    table = np.zeros((256, 1, 3), dtype=np.uint8)
+    table[: len(palette), 0] = palette[:, ::-1]  # blue first
+    colors = cv2.applyColorMap(levels, table)
     return cv2.imencode(".jpg", colors, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 

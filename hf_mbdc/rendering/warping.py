@@ -113,22 +113,17 @@ def warp(ink: np.ndarray, back: np.ndarray) -> np.ndarray:
     count, height, width = ink.shape
     framed = np.zeros((count, height + 2, width + 3), dtype=np.uint8)
     framed[:, 1:-1, 1:-2] = ink
-    moved = np.empty_like(ink)
+    moved = np.empty((count, height, width), dtype=np.uint8)
     wide = min(width, _WIDEST)
-    many = max(1, _TOGETHER // ((height + 2) * max(wide, 4)))
+    many = max(1, _TOGETHER // ((height + 2) * max(wide, 4))) if wide == width else 1
     for start in range(0, count, many):
-        tall, results = framed[start : start + many].reshape(-1, width + 3), moved[start : start + many]
+        tall = framed[start : start + many].reshape(-1, width + 3)
         for column in range(0, width, wide):
-            result = np.ascontiguousarray(results[:, :, column : column + wide])
-            x, y = _places(back[start : start + many], column, result.shape[2], (height, width))
-            taken, first = tall, 0
-            if width > _WIDEST:
-                first = int(x.min())
-                taken = tall[:, first : int(x.max()) + 2]
-                x -= first
-            cv2.remap(taken, x, y, cv2.INTER_LINEAR, result.reshape(x.shape), cv2.BORDER_CONSTANT, 0)
-            if width > _WIDEST:
-                results[:, :, column : column + wide] = result
+            into = moved[start : start + many, :, column : column + wide]
+            x, y = _places(back[start : start + many], column, into.shape[2], (height, width))
+            first, last = (0, width + 3) if wide == width else (int(x.min()), int(x.max()) + 2)
+            x -= first
+            cv2.remap(tall[:, first:last], x, y, cv2.INTER_LINEAR, into.reshape(x.shape), cv2.BORDER_CONSTANT, 0)
     return moved
 
 

@@ -36,6 +36,7 @@ def test_palette_files() -> None:
 
 def test_jpeg_files_are_near_to_the_colours() -> None:
     palette = np.array([[250, 240, 200], [10, 30, 90]], dtype=np.uint8)
-    image = Image.open(BytesIO(jpeg_file(np.repeat([[0, 1]], 16, axis=0).repeat(16, axis=1), palette, 90)))
+    levels = np.repeat(np.array([[0, 1]], dtype=np.uint8), 16, axis=0).repeat(16, axis=1)
+    image = Image.open(BytesIO(jpeg_file(levels, palette, 90)))
     assert image.format == "JPEG"
     assert np.abs(np.asarray(image)[:, 2].astype(int) - palette[0]).max() < 12
