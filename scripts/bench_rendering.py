@@ -5,15 +5,17 @@
 Hangul words as Korean subtitles have them, 32 pixels high, in Noto Sans KR. Times are CPU time, medians of interleaved
 rounds. The Pillow loops make the same pictures in the way that most generators do: one word after the other, drawn by
 `ImageDraw.text`, changed by `Image.transform`, `ImageFilter` and numpy, saved as PNG (and a tenth as JPEG). Other
-generators (trdg, synthtiger) are measured where they can be imported; where not, the reason is printed.
+generators need an environment of their own, see `bench_rendering_peers.py`; with `--peers` they are measured, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import statistics
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +37,7 @@ from hf_mbdc.transforms.characters import code_points
 from hf_mbdc.transforms.draws import row_keys
 
 HEIGHT, MARGIN, BATCH = 32, 3, 5000
+FEW = 200  # words for the slow ones
 FONT = find_fonts(["packaged"])[0]
 SIZE, BASELINE = fit(FONT, HEIGHT, MARGIN)
 PILLOW = ImageFont.truetype(str(FONT.path), SIZE, layout_engine=ImageFont.Layout.BASIC)
@@ -126,36 +129,29 @@ def pillow_augmented(words: list[str]) -> int:
     return len(words)
 
 
-def other_generators(words: list[str]) -> dict[str, Callable[[list[str]], int]]:
-    """Generators that can be imported here; prints why others cannot."""
-    found: dict[str, Callable[[list[str]], int]] = {}
-    try:
-        from trdg.generators import GeneratorFromStrings  # type: ignore[import-not-found]
+def other_generator(python: Path, name: str, augmented: bool) -> Callable[[list[str]], float]:
+    """How many words a second another generator draws, with the interpreter of its environment."""
+    script = Path(__file__).with_name("bench_rendering_peers.py")
+    flags = ["--font", str(FONT.path), "--size", str(SIZE), "--height", str(HEIGHT), *["--augmented"][: int(augmented)]]
 
-        def trdg(part: list[str]) -> int:
-            made = GeneratorFromStrings(part, count=len(part), fonts=[str(FONT.path)], size=HEIGHT, blur=1)
-            return sum(image is not None for image, _ in made)
+    def run(words: list[str]) -> float:
+        call = [str(python), "-W", "ignore", str(script), name, *flags]
+        said = subprocess.run(call, input=json.dumps(words), capture_output=True, text=True, check=False)
+        if said.returncode:
+            raise SystemExit(f"{name} does not run in {python}:\n{said.stderr}")
+        return float(said.stdout.split()[-1])
 
-        trdg(words[:2])
-        found["trdg"] = trdg
-    except Exception as error:
-        print(f"trdg: {type(error).__name__}: {error}")  # whatever keeps it from working is reported
-    try:
-        import synthtiger  # type: ignore[import-not-found]
-
-        layer = {"text": words[0], "path": str(FONT.path), "size": SIZE}
-        synthtiger.layers.TextLayer(**layer).output()
-        found["synthtiger"] = lambda part: sum(
-            synthtiger.layers.TextLayer(text=word, path=str(FONT.path), size=SIZE).output() is not None for word in part
-        )
-    except Exception as error:
-        print(f"synthtiger: {type(error).__name__}: {error}")
-    return found
+    return run
 
 
-def measure(ways: dict[str, tuple[Callable[[list[str]], int], int]], words: list[str], rounds: int) -> dict[str, float]:
-    """Words a second of CPU time for each way: its function, and how many words it gets a round."""
-    speeds: dict[str, list[float]] = {name: [] for name in ways}
+def measure(
+    ways: dict[str, tuple[Callable[[list[str]], int], int]],
+    others: dict[str, Callable[[list[str]], float]],
+    words: list[str],
+    rounds: int,
+) -> dict[str, float]:
+    """Words a second of CPU time for each way: its function, and how many words it gets a round; others get a few."""
+    speeds: dict[str, list[float]] = {name: [] for name in (*ways, *others)}
     for name, (way, _) in ways.items():
         way(words[:200] if "glyph" not in name else words)  # fills caches
     for _ in range(rounds):
@@ -164,6 +160,8 @@ def measure(ways: dict[str, tuple[Callable[[list[str]], int], int]], words: list
             began = time.process_time()
             assert way(part) == len(part)
             speeds[name].append(len(part) / (time.process_time() - began))
+        for name, other in others.items():
+            speeds[name].append(other(words[:FEW]))
     return {name: statistics.median(found) for name, found in speeds.items()}
 
 
@@ -173,6 +171,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with freqwords")
     parser.add_argument("--words", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", type=Path, help="interpreter of an environment with trdg and synthtiger")
     flags = parser.parse_args()
     disable_caching()
     words = read_words(flags.data, flags.words)
@@ -188,14 +187,18 @@ def main() -> None:
         "augmented, files: Pillow": (pillow_augmented, few),
         "augmented, files: cached glyphs": (Files(augmentation), len(words) // 4),
         "augmented, Image column: cached glyphs": (into_column(augmentation), len(words) // 4),
-        **{f"{name}: trdg or synthtiger": (way, few // 5) for name, way in other_generators(words).items()},
     }
-    speeds = measure(ways, words, flags.rounds)
+    others = {
+        f"{'augmented' if augmented else 'plain'}, arrays: {name}": other_generator(flags.peers, name, augmented)
+        for augmented in (False, True)
+        for name in (("trdg", "synthtiger") if flags.peers else ())
+    }
+    speeds = measure(ways, others, words, flags.rounds)
     print(f"{'':42}{'images/s':>12}{'times Pillow':>14}")
     for name, speed in speeds.items():
-        kind = name.split(",")[0] if "," in name else "plain"
-        base = speeds[f"{kind}, {'arrays' if 'arrays' in name else 'files'}: Pillow"]
-        print(f"{name:42}{speed:>12,.0f}{speed / base:>14.1f}")
+        kind = name.split(",")[0]
+        base = speeds[f"{kind}, {'arrays' if 'arrays' in name and kind == 'plain' else 'files'}: Pillow"]
+        print(f"{name:42}{speed:>12,.0f}{speed / base:>14.2f}")
 
 
 if __name__ == "__main__":

@@ -63,9 +63,12 @@ def influence(train: Any, evaluation: Any, *, damping: float | None = 0.1) -> np
 def _whitened(rows: np.ndarray, judged: np.ndarray, damping: float) -> np.ndarray:
     """rows · (RᵀR/n + λI)⁻¹ · judgedᵀ, solved in the smaller of the two spaces (n × n by Woodbury's identity)."""
     n, width = rows.shape
-    ridge = damping * float(np.square(rows).sum()) / (n * width)
-    if ridge == 0:  # no row moves the model at all
+    unit = np.abs(rows).max()
+    if unit == 0:  # no row moves the model at all
         return np.zeros((n, len(judged)))
+    rows = rows / unit  # squares of tiny gradients are 0
+    judged = judged / unit
+    ridge = damping * float(np.square(rows).sum()) / (n * width)
     if width <= n:
         fisher = rows.T @ rows / n + ridge * np.eye(width)
         found: np.ndarray = rows @ np.linalg.solve(fisher, judged.T)

@@ -42,9 +42,18 @@ def test_own_and_counted_columns() -> None:
 
 def test_texts_that_name_rows_are_content_and_not_metadata() -> None:
     ds = Dataset.from_dict(
-        {"id": list("abcd"), "title": list("wxyz"), "kind": list("ppqq"), "text": ["x" * 81, "y"] * 2}
+        {"id": list("abcd"), "title": list("wxyz"), "kind": list("ppqq"), "note": ["x" * 81, "y"] * 2}
     )
     assert describe_rows(ds).keys() == {"kind"}
+
+
+def test_words_are_counted_by_their_characters() -> None:
+    ds = Dataset.from_dict({"id": list("abc"), "text": ["값", "서울", "값"]})
+    assert {name: values.tolist() for name, values in describe_rows(ds).items()} == {
+        "text": ["값", "서울", "값"],
+    }
+    other = Dataset.from_dict({"id": list("abcd"), "text": ["값", "서울", "바다", "뭍"]})
+    assert {name: values.tolist() for name, values in describe_rows(other).items()} == {"text_characters": [1, 2, 2, 1]}
 
 
 def test_numbers_that_all_differ_are_not_the_same_column() -> None:

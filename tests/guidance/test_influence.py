@@ -14,7 +14,7 @@ import hf_mbdc.guidance.influence as module
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.guidance.influence import influence, linear_datamodeling_score, rank_correlation
 
-NUMBERS = st.floats(-10, 10, allow_subnormal=False)
+NUMBERS = st.integers(-1000, 1000).map(lambda hundredths: hundredths / 100)
 
 
 def test_the_examples() -> None:
@@ -48,6 +48,11 @@ def test_the_scale_of_gradients_does_not_change_the_order(train: np.ndarray, sca
     once, scaled = (influence(values, train, damping=0.1) for values in (train, scale * train))
     np.testing.assert_allclose(once, influence(scale * train, scale * train, damping=0.1), rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(once, scaled * scale, rtol=1e-6, atol=1e-9)
+
+
+def test_tiny_gradients_are_not_nothing() -> None:
+    train, judged = np.array([[2.0, 0.0], [0.0, 4.0]]), np.eye(2)
+    np.testing.assert_allclose(influence(train * 1e-200, judged * 1e-200), influence(train, judged), rtol=1e-12)
 
 
 def test_rows_that_move_nothing_have_no_influence() -> None:

@@ -22,13 +22,15 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "
 
 
 def run(launcher: list[str], data: Path, output_dir: Path, *flags: str) -> None:
-    subprocess.run(
+    ran = subprocess.run(
         [sys.executable, *launcher, SCRIPT, "--dataset", str(data), "--output-dir", str(output_dir), *flags],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
         timeout=120,
     )
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_two_processes_learn_from_the_rows_of_both(data: Path, tmp_path: Path) -> None:
