@@ -24,19 +24,26 @@ PER_CLIENT = 20  # connections that a client keeps open; with more it would conn
 
 
 class RefusedError(Exception):
-    """A request without an answer: why, after how many tries, and whether every one failed as if nobody were there."""
+    """A request without an answer.
 
-    def __init__(self, reason: str, tries: int, *, exhausted: bool = False) -> None:
+    Args:
+        reason: why.
+        tries: how many there were.
+        exhausted: whether every one failed in a way that another one may not.
+        answered: whether the last one was answered, if badly.
+    """
+
+    def __init__(self, reason: str, tries: int, *, exhausted: bool = False, answered: bool = True) -> None:
         super().__init__(reason)
-        self.reason, self.tries, self.exhausted = reason, tries, exhausted
+        self.reason, self.tries, self.exhausted, self.answered = reason, tries, exhausted, answered
 
 
 class _AgainError(Exception):
-    """A try that failed and may succeed later; `after` seconds, if the server said so."""
+    """A try that failed and may succeed later, `after` seconds if the server said so; `answered`, if badly."""
 
-    def __init__(self, reason: str, after: float | None = None) -> None:
+    def __init__(self, reason: str, after: float | None = None, *, answered: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.after = reason, after
+        self.reason, self.after, self.answered = reason, after, answered
 
 
 class Caller:
@@ -96,11 +103,13 @@ class Caller:
                     await self._wait_for_turn()
                     answer = await self._send(messages, sampling, seed, n, tries, likeliest)
                 if check_count and len(answer.choices) != n:
-                    raise _AgainError(f"{len(answer.choices)} completions where {n} were asked for")
+                    what = f"{len(answer.choices)} completions where {n} were asked for"
+                    raise _AgainError(what, answered=True)
                 return answer, tries
             except _AgainError as again:
                 if tries > self.generator.retries:
-                    raise RefusedError(f"{again.reason} (tried {tries} times)", tries, exhausted=True) from again
+                    what = f"{again.reason} (tried {tries} times)"
+                    raise RefusedError(what, tries, exhausted=True, answered=again.answered) from again
                 await asyncio.sleep(self._pause(tries, again.after))
         raise AssertionError("the last try returns or raises")
 
@@ -108,7 +117,7 @@ class Caller:
         self, messages: Sequence[Mapping[str, Any]], sampling: Sampling, seed: int, n: int, tries: int, likeliest: int
     ) -> Answer:
         import httpx2
-        from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
+        from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError, OfflineModeIsEnabled
 
         self.sent += 1
         client = self.clients[self.sent % len(self.clients)]
@@ -125,12 +134,15 @@ class Caller:
             raise _AgainError(f"no answer within {self.generator.timeout:g} seconds") from None
         except HfHubHTTPError as error:
             raise self._of_status(error, tries) from error
+        except OfflineModeIsEnabled as error:
+            mend = "Unset HF_HUB_OFFLINE: while it is set, huggingface_hub's client sends nothing, whatever the server."
+            raise GenerationError("The client is offline", endpoint=self.generator.base_url, mend=mend) from error
         except httpx2.HTTPError as error:
             raise _AgainError(f"the connection failed: {type(error).__name__}: {error}") from error
         except UnwantedAnswerError as error:
             raise RefusedError(str(error), tries) from error
         except MalformedAnswerError as error:
-            raise _AgainError(str(error)) from error
+            raise _AgainError(str(error), answered=True) from error
         except (ValueError, TypeError) as error:  # of the client, which reads JSON into its types
             raise _AgainError(f"an answer that cannot be read: {error}") from error
         self._check_model(answer.model)

@@ -56,8 +56,9 @@ class EndpointGenerator:
         requests_per_second: bound on what is sent, retries included; None for no bound.
         api_key: sent as bearer token; neither stored nor shown.
         served_as: the name that the server gives in its answers, where it is not `model`.
-        one_request_per_sample: for servers without `n`: every sample is a request of its own. Otherwise all samples of
-            a prompt that are missing are asked together.
+        one_request_per_sample: every sample is a request of its own, with a seed of its own: for servers without `n`,
+            and where completions shall not depend on what else is missing. Otherwise all samples of a prompt that are
+            missing are asked together, from one seed.
         extra_body: more fields of the request's body, as the server documents them.
 
     Raises:
@@ -216,6 +217,8 @@ class EndpointGenerator:
         try:
             answer, tries = await caller.ask(PROMPT, RATING, 0, 1, likeliest=LIKELIEST)
         except RefusedError as refused:
+            if not refused.answered:
+                raise self._gone(refused.reason) from None
             what = f"The endpoint tells no probabilities of tokens: {refused.reason}"
             mend = "Serve the model with an engine that has top_logprobs, such as vLLM, or let the judge write."
             raise GenerationError(what, endpoint=self.base_url, mend=mend) from None

@@ -161,20 +161,25 @@ class _Work:
         self.reused = set(self.found)
         total = max(1, len(tasks))
         self.on_progress(len(self.found) / total)
-        while missing := [task for key, task in tasks.items() if key not in self.found and key not in self.rejected]:
-            asked = False
+        # Where processes share the work, the others wait for one that misses nothing, too: each has a store of its own.
+        must_call = getattr(self.generator, "processes", 1) > 1
+        while (missing := self._missing(tasks)) or must_call:
+            asked, must_call = False, False
             for batch in self.generator.complete(missing, self._claim):
                 asked = True
                 self.store.put(self.model, self.generator.sampling, self.generator.seed, batch.completions)
                 self.found.update(batch.completions)
-                self.rejected.update(batch.rejected)
+                self.rejected.update({key: why for key, why in batch.rejected.items() if key not in self.found})
                 self.cost += batch.cost
                 self.on_progress((len(self.found) + len(self.rejected)) / total)
-            others = [task.key for task in missing if task.key not in self.found and task.key not in self.rejected]
+            others = [task.key for task in self._missing(tasks)]
             self.found.update(self.store.find(others, max_tokens=self.generator.sampling.max_tokens))
             self.on_progress((len(self.found) + len(self.rejected)) / total)
-            if not asked:
+            if others and not asked:
                 time.sleep(POLL_SECONDS)
+
+    def _missing(self, tasks: dict[bytes, Task]) -> list[Task]:
+        return [task for key, task in tasks.items() if key not in self.found and key not in self.rejected]
 
     def _claim(self, tasks: Sequence[Task]) -> list[Task]:
         mine = self.store.claim([task.key for task in tasks], max_tokens=self.generator.sampling.max_tokens)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_mbdc.errors import GenerationError
 from hf_mbdc.generation.completions import Batch, Completion, Request, Sampling, Task
-from hf_mbdc.generation.prompts import encode_prompts, reasons_unfit, render_prompts
+from hf_mbdc.generation.prompts import NO_NUMBERS, encode_prompts, reasons_unfit, render_prompts
 from hf_mbdc.records import Cost
 from hf_mbdc.transforms.weights import weights_hash
 
@@ -60,7 +60,8 @@ class LocalGenerator:
     refill: bool = False
 
     def identity(self) -> str:
-        """name@hash: SHA-256 of all weights and buffers as they are now, its first 12 digits.
+        """name@hash: SHA-256 of all weights and buffers as they are now, its first 12 digits; and the end tokens, where
+        the model has others than its tokenizer: what stops at them is another completion.
 
         Raises:
             GenerationError: the model computes with a `forward` that a trainer put in its place.
@@ -69,7 +70,9 @@ class LocalGenerator:
         if "forward" in vars(self.model) and not hasattr(self.model, "_hf_hook"):
             mend = "Save the model and load it again: save_pretrained, then from_pretrained."
             raise GenerationError("A trainer replaced the model's forward; it may not use its weights", mend=mend)
-        return f"{self.name or _name(self.model)}@{weights_hash(self.model)[:12]}"
+        ends = end_tokens(self.model, self.tokenizer)
+        more = "" if ends == [self.tokenizer.eos_token_id] else f"+eos{','.join(map(str, ends))}"
+        return f"{self.name or _name(self.model)}@{weights_hash(self.model)[:12]}{more}"
 
     def render(self, requests: Sequence[Request]) -> list[str]:
         """Messages by the chat template of the tokenizer, prompts as they are."""
@@ -91,6 +94,11 @@ class LocalGenerator:
             return rate_batch(self, batch, prompts, options)
 
         yield from self._in_batches(tasks, claim, "options", 1, run)
+
+    @property
+    def processes(self) -> int:
+        """How many complete tasks together: each must call `complete`, even if it misses nothing."""
+        return self.accelerator.num_processes if self.accelerator else 1
 
     @property
     def gpus(self) -> int:
@@ -170,8 +178,7 @@ class LocalGenerator:
 
         started = time.perf_counter()
         device = self.model.device
-        stochastic = self.sampling.temperature > 0
-        steps = self.sampling.max_tokens if stochastic else 0
+        steps = self.sampling.max_tokens if self.sampling.temperature > 0 else 0
         picker = TokenPicker(uniform_numbers([task.draw for task in tasks], self.seed, steps), self.sampling, device)
         ends = end_tokens(self.model, self.tokenizer)
         inputs = pad_left(prompts, self._pad(ends), device)
@@ -179,29 +186,41 @@ class LocalGenerator:
             output = self.model.generate(
                 **inputs,
                 generation_config=self._config(ends),
-                logits_processor=[picker] if stochastic or self.sampling.logprobs else [],
+                logits_processor=[picker],
                 **({"tokenizer": self.tokenizer} if self.sampling.stop else {}),
             )
         written = output[:, inputs["input_ids"].shape[1] :].tolist()
+        sound = torch.stack(picker.sound, dim=1).tolist()
         logprobs = torch.stack(picker.logprobs, dim=1).tolist() if picker.logprobs else None
-        return self.read(tasks, prompts, written, logprobs, time.perf_counter() - started)
+        return self.read(tasks, prompts, written, sound, logprobs, time.perf_counter() - started)
 
     def read(
         self,
         tasks: Sequence[Task],
         prompts: Sequence[list[int]],
         written: Sequence[list[int]],
+        sound: Sequence[list[bool]],
         logprobs: Sequence[list[float]] | None,
         seconds: float,
     ) -> Batch:
-        """Tokens as the completions of tasks, which took so many seconds together."""
+        """Tokens as the completions of tasks, which took so many seconds together.
+
+        Args:
+            sound: of each token whether it was drawn from logits that are numbers; if not, the task is rejected.
+        """
         answers = self._completions(prompts, written, logprobs, seconds / len(tasks))
         cost = Cost(
             model_calls=len(tasks),
             tokens=sum((c.prompt_tokens or 0) + (c.completion_tokens or 0) for c in answers),
             gpu_seconds=self.gpus * seconds,
         )
-        return Batch({task.key: answer for task, answer in zip(tasks, answers, strict=True)}, cost=cost)
+        completions, rejected = {}, {}
+        for task, answer, good in zip(tasks, answers, sound, strict=True):
+            if all(good[: answer.completion_tokens]):
+                completions[task.key] = answer
+            else:
+                rejected[task.key] = NO_NUMBERS
+        return Batch(completions, rejected, cost)
 
     def _config(self, ends: Sequence[int]) -> Any:
         """What `generate` does apart from picking: everything else that a model's own defaults would add is off."""
@@ -312,10 +331,17 @@ def _name(model: PreTrainedModel) -> str:
 
 @contextmanager
 def _evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """Dropout off; afterwards the model is as it was."""
-    training = model.training
+    """Dropout off, and no defaults of the model's own but its end tokens; afterwards the model is as it was.
+
+    `generate` fills whatever a config leaves open from that of the model: forbidden tokens, penalties, guidance, …
+    """
+    from transformers import GenerationConfig
+
+    training, defaults = model.training, model.generation_config
     model.eval()
+    model.generation_config = GenerationConfig(eos_token_id=defaults.eos_token_id)
     try:
         yield
     finally:
         model.train(training)
+        model.generation_config = defaults

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from hf_mbdc.generation.completions import Batch, Completion, Task
+from hf_mbdc.generation.prompts import NO_NUMBERS
 from hf_mbdc.records import Cost
 
 Tokens = tuple[int, ...]
@@ -58,7 +59,7 @@ def rate_batch(generator: Scorer, tasks: Sequence[Task], prompts: Sequence[list[
     ratings = {}
     for place, found in answers.items():
         if any(math.isnan(number) for number in steps[place].values()):
-            rejected[tasks[place].key] = "the logits of the model are no numbers"
+            rejected[tasks[place].key] = NO_NUMBERS
             continue
         logprobs = whole_answers(found, steps[place])
         likeliest = options[logprobs.index(max(logprobs))]

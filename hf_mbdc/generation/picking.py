@@ -43,32 +43,39 @@ class TokenPicker(LogitsProcessor):
         self.sampling = sampling
         self.warpers = _warpers(sampling)
         self.logprobs: list[torch.Tensor] = []  # by step, (rows,)
+        self.sound: list[torch.Tensor] = []  # the same: whether the logits were numbers
         self.step = 0
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        token = self.pick(scores, self.numbers[:, self.step : self.step + 1])
+        token, sound = self.pick(scores, self.numbers[:, self.step : self.step + 1])
+        self.sound.append(sound)
         if self.sampling.logprobs:
             self.logprobs.append(scores.log_softmax(dim=-1).gather(1, token)[:, 0])
         self.step += 1
         picked: torch.FloatTensor = torch.full_like(scores, float("-inf")).scatter_(1, token, 0.0)  # type: ignore[assignment]
         return picked
 
-    def pick(self, scores: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        """The first token at which the cumulative probability is above the row's number, (rows, 1).
+    def pick(self, scores: torch.Tensor, numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The first token at which the cumulative probability is above the row's number.
 
         Args:
             scores: logits, (rows, vocabulary).
             numbers: (rows, 1); not read at temperature 0.
+
+        Returns:
+            (rows, 1) tokens, and bool (rows,): false where the logits are no numbers, and the token means nothing.
         """
         warped = scores
         for warper in self.warpers:
             warped = warper(None, warped)  # they read no tokens
         if self.sampling.temperature == 0:
-            return warped.argmax(dim=-1, keepdim=True)
+            token = warped.argmax(dim=-1, keepdim=True)  # NaN counts as the greatest
+            return token, warped.gather(1, token)[:, 0].isfinite()
         cumulative = warped.softmax(dim=-1).cumsum(dim=-1, dtype=self.dtype)
         passed = numbers * cumulative[:, -1:]
         # Strictly above: a token without probability does not raise the sum, so it is never the first.
-        return torch.searchsorted(cumulative, passed, right=True).clamp_(max=warped.shape[-1] - 1)
+        token = torch.searchsorted(cumulative, passed, right=True).clamp_(max=warped.shape[-1] - 1)
+        return token, cumulative[:, -1].isfinite()
 
 
 def _warpers(sampling: Sampling) -> list[LogitsProcessor]:

@@ -8,6 +8,8 @@ from typing import Any
 from hf_mbdc.errors import DataError
 from hf_mbdc.generation.completions import Request, Task
 
+NO_NUMBERS = "the logits of the model are no numbers"  # why a completion or rating is rejected
+
 
 def render_prompts(requests: Sequence[Request], tokenizer: Any) -> list[str]:
     """Prompts as the model reads them: raw ones as they are, messages by the chat template of the tokenizer.

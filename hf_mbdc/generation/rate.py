@@ -120,6 +120,11 @@ class _Rating:
         """The generator's own prompts."""
         return self.generator.render(requests)
 
+    @property
+    def processes(self) -> int:
+        """Those of the generator."""
+        return getattr(self.generator, "processes", 1)
+
     def complete(self, tasks: Sequence[Task], claim: Claim) -> Iterator[Batch]:
         """Ratings in place of completions."""
         return self.generator.rate(tasks, claim, self.options)

@@ -42,6 +42,7 @@ class Slot:
     numbers: np.ndarray
     written: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    sound: list[bool] = field(default_factory=list)  # whether the logits of each step were numbers
 
 
 def complete_refilling(
@@ -94,7 +95,8 @@ def _batch(generator: LocalGenerator, done: Sequence[Slot], seconds: float) -> B
     """What has ended, as completions."""
     logprobs = [slot.logprobs for slot in done] if generator.sampling.logprobs else None
     prompts, written = [slot.prompt for slot in done], [slot.written for slot in done]
-    return generator.read([slot.task for slot in done], prompts, written, logprobs, seconds)
+    sound = [slot.sound for slot in done]
+    return generator.read([slot.task for slot in done], prompts, written, sound, logprobs, seconds)
 
 
 class Slots:
@@ -171,17 +173,18 @@ class Slots:
         drawn = self.generator.sampling.temperature > 0
         numbers = [slot.numbers[len(slot.written)] for slot in slots] if drawn else []
         uniform = torch.tensor(numbers, dtype=self.picker.dtype, device=logits.device)
-        tokens = self.picker.pick(logits, uniform[:, None])
+        tokens, sound = self.picker.pick(logits, uniform[:, None])
         if self.generator.sampling.logprobs:
             logprobs = logits.log_softmax(dim=-1).gather(1, tokens)[:, 0].tolist()
             for slot, logprob in zip(slots, logprobs, strict=True):
                 slot.logprobs.append(logprob)
-        for slot, token in zip(slots, tokens[:, 0].tolist(), strict=True):
+        for slot, token, good in zip(slots, tokens[:, 0].tolist(), sound.tolist(), strict=True):
             slot.written.append(token)
+            slot.sound.append(good)
 
     def _ended(self, slot: Slot) -> bool:
         sampling = self.generator.sampling
-        if slot.written[-1] in self.ends or len(slot.written) == sampling.max_tokens:
+        if slot.written[-1] in self.ends or not slot.sound[-1] or len(slot.written) == sampling.max_tokens:
             return True
         if not sampling.stop:
             return False

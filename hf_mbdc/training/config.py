@@ -160,7 +160,7 @@ class LanguageModelConfig(Settings):
     epochs: int = _flag(3, "passes over the rows")
     batch_size: int = _flag(32, "completions per step and process; half as many pairs of them")
     learning_rate: float = _flag(3e-3, "peak of the schedule: linear warm-up, then linear to 0")
-    max_length: int = _flag(1024, "tokens of prompt and completion; what is longer is cut off at its end")
+    max_length: int = _flag(1024, "tokens of prompt and completion; rows that are longer are left out")
     max_new_tokens: int = _flag(256, "tokens that a prediction may have")
     words: str = _flag("", "vocabulary of a new model, words divided by blanks")
     width: int = _flag(96, "of the hidden states of a new model")

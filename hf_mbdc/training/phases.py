@@ -135,17 +135,16 @@ def fitting_rows(
             owners.append(number)
     tokens = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
     long = {number for number, ids in zip(owners, tokens, strict=True) if len(ids) > max_length}
-    reasons = {n: NOT_ANSWERED for n, row in enumerate(rows) if row["completion"] is None} | dict.fromkeys(
-        long, TOO_LONG
-    )
+    unanswered = [number for number, row in enumerate(rows) if not (row["completion"] or "").strip()]
+    reasons = dict.fromkeys(unanswered, NOT_ANSWERED) | dict.fromkeys(long, TOO_LONG)
     kept = [row for number, row in enumerate(rows) if number not in reasons]
     return kept, dict(Counter(reasons.values()))
 
 
 def _is_pair(row: Mapping[str, Any]) -> bool:
     """Whether there is a worse completion, and it is another one."""
-    rejected = row.get("rejected")
-    return rejected is not None and rejected.strip() != (row["completion"] or "").strip()
+    chosen, rejected = ((row.get(name) or "").strip() for name in ("completion", "rejected"))
+    return bool(chosen) and bool(rejected) and chosen != rejected
 
 
 def count_pairs(rows: Sequence[Mapping[str, Any]]) -> int:

@@ -118,6 +118,7 @@ TASKS = {
             "generation/generate.py",
             "generation/local.py",
             "generation/picking.py",
+            "generation/prompts.py",
         ),
         packages=("trl", "peft"),
         dynamics=False,

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def weights_hash(model: torch.nn.Module) -> str:
-    """SHA-256 (hex) of all weights and buffers by name: equal where two models compute alike."""
+    """SHA-256 (hex) of all weights and buffers by name, as far as a model saves them.
+
+    Buffers that are made anew at loading follow from the model's config, and some change while it computes.
+    """
     import torch
 
     digest = hashlib.sha256()

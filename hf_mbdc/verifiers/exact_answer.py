@@ -14,8 +14,10 @@ NUMBER = re.compile(
     r"(?P<sign>[-−+]?)[ ]*[$€£₩¥]?[ ]*(?P<sign2>[-−]?)"
     r"(?P<whole>\d{1,3}(?:,\d{3})+|\d+)?(?P<decimals>\.\d+)?(?:[ ]*/[ ]*(?P<below>\d+))?"
 )
+NEGATIVE = re.compile(r"\b(?:minus|negative)\s*\Z", re.IGNORECASE)
 SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-MATHS = re.compile(r"[\d+*/=^<>\\()]")  # in what stands around a number: then it is a formula, and no answer
+MATHS = re.compile(r"[\d+*/=^<>\\()⁰¹²³⁴-⁹]")  # in what stands around a number: then it is a formula, and no answer
+LONGEST = 100  # characters of a number: what is longer is a model that repeats itself
 BOXED = r"\boxed{"
 
 
@@ -91,12 +93,11 @@ def parse_number(text: str) -> Fraction | None:
         return None
     [match] = found
     around = text[: match.start()] + text[match.end() :]
-    if MATHS.search(around) or match["below"] in ("0", "00"):
+    below = match["below"] or "1"
+    if MATHS.search(around) or len(match[0]) > LONGEST or int(below) == 0:
         return None
-    number = Fraction((match["whole"] or "0").replace(",", "") + (match["decimals"] or ""))
-    if match["below"]:
-        number /= int(match["below"])
-    if "-" in (sign := match["sign"] + match["sign2"]) or "−" in sign:
+    number = Fraction((match["whole"] or "0").replace(",", "") + (match["decimals"] or "")) / int(below)
+    if "-" in (sign := match["sign"] + match["sign2"]) or "−" in sign or NEGATIVE.search(text[: match.start()]):
         number = -number
     after = re.match(r"\s*([A-Za-z]+)", text[match.end() :])
     return number * SCALES.get(after[1].casefold(), 1) if after else number

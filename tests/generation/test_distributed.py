@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from tiny_llama import tiny_model, tiny_tokenizer
 
 from hf_mbdc.generation import LocalGenerator, Request, Sampling, Store, generate
@@ -32,13 +33,14 @@ accelerator.end_training()
 """
 
 
-def test_two_processes_get_what_one_gets(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [2, 12])
+def test_two_processes_get_what_one_gets(tmp_path: Path, kept: int) -> None:
     one = LocalGenerator(tiny_model(), tiny_tokenizer(), SAMPLING)
     wanted = generate(REQUESTS, one).to_list()
     prompts = [request.prompt or "" for request in REQUESTS]
     keys = [t.key for t in make_tasks(REQUESTS, prompts, identity=one.identity(), sampling=SAMPLING, seed=0)]
-    # One process has a part already, as after a kill: both must agree on what is left all the same.
-    generate(REQUESTS[:2], one, store=tmp_path / "s1")
+    # One process has a part already, as after a kill, or all: both must agree on what is left all the same.
+    generate(REQUESTS[:kept], one, store=tmp_path / "s1")
     (tmp_path / "child.py").write_text(CHILD)
     here = Path(__file__).resolve().parent
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]

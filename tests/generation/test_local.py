@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from hf_mbdc.generation import LocalGenerator, Request, Sampling, generate, gene
 from hf_mbdc.generation.completions import Task, make_tasks
 from hf_mbdc.generation.local import pad_left, plan_batches
 from hf_mbdc.generation.picking import TokenPicker, uniform_numbers
+from hf_mbdc.transforms.weights import weights_hash
 
 PROMPTS = ["ab", "a longer prompt, it is", "Why?", "x", "One two three four five six seven", "zz top"]
 REQUESTS = samples([Request(f"r{place}", prompt=prompt) for place, prompt in enumerate(PROMPTS)], 4)
@@ -163,8 +165,34 @@ def test_greedy_logprobs_do_not_change_the_text(generator: LocalGenerator) -> No
 def test_the_own_defaults_of_a_model_do_not_change_the_sampling(generator: LocalGenerator) -> None:
     changed = copy.deepcopy(generator.model)
     defaults = {"do_sample": True, "temperature": 0.1, "top_k": 1, "repetition_penalty": 5.0, "no_repeat_ngram_size": 2}
-    changed.generation_config.update(**defaults)
+    forbidding = {"suppress_tokens": list(range(4, 40)), "guidance_scale": 3.0, "stop_strings": ["a"], "max_time": 1e-9}
+    changed.generation_config.update(**defaults, **forbidding)
+    own = changed.generation_config
     assert by_id(generate(REQUESTS, replace(generator, model=changed))) == by_id(generate(REQUESTS, generator))
+    assert changed.generation_config is own
+
+
+def test_other_end_tokens_are_another_model_to_the_store(generator: LocalGenerator, tmp_path: Path) -> None:
+    first = generate(REQUESTS, generator, store=tmp_path / "s")
+    mended = copy.deepcopy(generator.model)
+    mended.generation_config.eos_token_id = [3, *range(20, 60)]
+    ended = generate(REQUESTS, replace(generator, model=mended), store=tmp_path / "s")
+    assert sum(ended["completion_tokens"][:]) < sum(first["completion_tokens"][:])
+    assert first["mbdc_model"][0] == f"tiny@{weights_hash(generator.model)[:12]}"
+    assert ended["mbdc_model"][0].startswith(f"{first['mbdc_model'][0]}+eos3,20,21,")
+
+
+@pytest.mark.parametrize("refill", [False, True])
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+def test_logits_that_are_no_numbers_give_no_completion(
+    generator: LocalGenerator, temperature: float, refill: bool
+) -> None:
+    broken = copy.deepcopy(generator.model)
+    broken.model.norm.weight.data.fill_(float("nan"))
+    sampling = Sampling(temperature=temperature, max_tokens=6)
+    made = generate_with_rejected(REQUESTS, replace(generator, model=broken, sampling=sampling, refill=refill))
+    assert len(made.rows) == 0
+    assert set(made.rejected["reason"][:]) == {"the logits of the model are no numbers"}
 
 
 def test_what_does_not_fit_is_rejected_with_its_reason(generator: LocalGenerator) -> None:

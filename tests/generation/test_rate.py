@@ -336,6 +336,12 @@ def test_a_server_without_probabilities_is_refused(server: LoopbackModel) -> Non
         rate(QUESTION, endpoint(server))
 
 
+def test_a_server_that_is_gone_is_not_said_to_lack_them(server: LoopbackModel) -> None:
+    server.always = Fault(503)
+    with pytest.raises(GenerationError, match="The endpoint does not answer: status 503"):
+        rate(QUESTION, endpoint(server))
+
+
 def test_an_answer_that_lacks_them_is_asked_again_and_then_rejected(server: LoopbackModel) -> None:
     server.chances["Why?"] = {"1": 0.5}
     message = {"role": "assistant", "content": "the"}

@@ -107,3 +107,20 @@ def wait_until(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("processes", "said"), [("1", ["shut down"]), ("2", [])])
+def test_one_of_several_processes_ends_before_python_shuts_down(processes: str, said: list[str]) -> None:
+    # PyTorch's Gloo threads may abort a process that is shutting down; what is registered for its end still happens.
+    code = (
+        "import atexit\n"
+        "from hf_mbdc.training.script import run_script\n"
+        "class Last:\n"
+        "    def __del__(self, say=print): say('shut down')\n"
+        "last = Last()\n"
+        "atexit.register(print, 'at exit')\n"
+        "run_script(lambda: print('done'))\n"
+    )
+    environment = {**ENVIRONMENT, "WORLD_SIZE": processes}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout.split("\n")[:-1] == ["done", "at exit", *said]

@@ -226,6 +226,10 @@ def test_rows_that_are_too_long_or_worth_nothing(tmp_path: Path) -> None:
     assert told["rows_left_out"] == {"rows without a completion": 1, "rows longer than max_length": 1}
     equal = data.map(lambda row: {"rejected": row["completion"]})
     assert count_pairs(equal.to_list()) == 0
+    empty = [{"completion": "a", "rejected": " "}, {"completion": "", "rejected": "b"}, {"completion": "a"}]
+    assert count_pairs([*empty, {"completion": "a", "rejected": "b"}]) == 1
+    silent = data.map(lambda row, n: {"completion": " " if n == 5 else row["completion"]}, with_indices=True)
+    assert trained(tmp_path / "silent", silent)["rows_left_out"] == {"rows without a completion": 2}
     with pytest.raises(TrainingError, match="There is no row to train on"):
         trained(tmp_path / "none", data, max_length=3)
 
@@ -251,8 +255,8 @@ def test_two_processes(tmp_path: Path) -> None:
     data, output = tmp_path / "data", tmp_path / "out"
     DatasetDict({"train": rows(True), "test": rows()}).save_to_disk(data)
     words = command(data, output)
-    torchrun = [words[0], "-m", "torch.distributed.run", "--nproc_per_node", "2", *words[1:]]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+    torchrun = [words[0], "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *words[1:]]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     short = ["--predict-splits", "test", "--max-steps", "6"]
     ended = subprocess.run([*torchrun, *short], capture_output=True, text=True, check=False, env=environment)
     assert ended.returncode == 0, ended.stderr[-3000:]

@@ -47,6 +47,8 @@ def rephrase(
     question: str, answer: str, options: RephraseOptions = RephraseOptions(), verifier: Verifier | None = None
 ) -> Dialogue[Rephrased]:
     """The dialogue of one question with its given answer, to which a verifier compares the new one."""
+    if not answer.strip():
+        return _none("the given answer is empty", "")
     sampling = Sampling(temperature=options.temperature, max_tokens=options.max_tokens)
     folder = Path(options.prompts) if options.prompts else None
     text = render_prompt("rephrase", folder, question=question)

@@ -133,10 +133,14 @@ def _ask(text: str, options: SelfRefineOptions) -> Ask:
 def _kept(rounds: list[Round], options: SelfRefineOptions) -> str:
     """The answer with the best score, the later one of equals; without scores the last one.
 
-    The last answer of all rounds has no feedback: it is kept only where no scored one is there.
+    Feedback that all is well needs no score: it ends the rounds, and that answer is kept. The last answer of all rounds
+    has no feedback: it is kept only where no scored one is there.
     """
+    last = rounds[-1]
+    if last.feedback is not None and last.score is None:
+        return last.answer
     scored = [one for one in rounds if one.score is not None] if options.scored else []
-    return max(reversed(scored), key=lambda one: one.score or 0.0).answer if scored else rounds[-1].answer
+    return max(reversed(scored), key=lambda one: one.score or 0.0).answer if scored else last.answer
 
 
 def _lost(what: str, answer: Answer) -> str:

@@ -22,7 +22,11 @@ from hf_mbdc.synthesis.methods.prompts import render_prompt
 from hf_mbdc.synthesis.methods.scored_rows import Scored
 
 NAME = "self_rewarding"
-SCORE = re.compile(r"score\s*[:=]?[\s*_`'\"\[(<]{0,4}(-?\d+(?:\.\d+)?)", re.IGNORECASE)
+SCORE = re.compile(
+    r"score\s*[:=]?[\s*_`'\"\[(<]{0,4}(-?\d+(?:\.\d+)?)(?!\.?\d)"
+    r"(\s*(?:[+*×=]|[-–]\s*\d|/\s*(?!5\b)))?",  # a sum of points, or a share of another number, is no score
+    re.IGNORECASE,
+)
 POINTS = 5
 
 
@@ -84,9 +88,11 @@ def read_points(judgement: str) -> float | None:
     Example:
         >>> read_points("Good. Score: 4"), read_points("Score: 4/5"), read_points("Score: 9"), read_points("4 points")
         (4.0, 4.0, None, None)
+        >>> read_points("Score: 1 + 1 + 1 = 3"), read_points("Score: 8/10")
+        (None, None)
     """
     found = SCORE.findall(judgement)
-    points = float(found[-1]) if found else None
+    points = float(found[-1][0]) if found and not found[-1][1] else None
     return points if points is not None and 0 <= points <= POINTS else None
 
 

@@ -24,7 +24,7 @@ from hf_mbdc.synthesis.methods.scored_rows import Scored
 from hf_mbdc.transforms.draws import bits, row_keys
 
 NAME = "ultrafeedback"
-RATING = re.compile(r"rating of text\s*(\d+)\W*(N/?A|\d+(?:\.\d+)?)", re.IGNORECASE)
+RATING = re.compile(r"rating of text\s*(\d+)(?!\d)\W*?(N/?A|-?\d+(?:\.\d+)?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

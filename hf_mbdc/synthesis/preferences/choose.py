@@ -17,7 +17,7 @@ ONE_LEFT = "fewer than two completions can be used"
 TIED = "all completions have the same score"
 MARGIN = "no completion is worse by the minimum margin"
 LENGTH = "every worse completion is too different in length"
-ROUNDING = 1e-9  # 0.7 − 0.4 is below 0.3
+ROUNDING = 1e-9  # 0.7 − 0.4 is below 0.3; the mean of 0.1, 0.2 and 0.3 is above 0.2
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def choose_pairs(completions: Completions, rule: PairRule) -> Choice:
     none = best < 0
     top = np.where(none, np.nan, completions.scores[best] if len(completions.scores) else np.nan)[completions.prompt]
     with np.errstate(invalid="ignore"):  # NaN where a completion has no score
-        lower = completions.usable & (completions.scores < top)
+        lower = completions.usable & (completions.scores < top - ROUNDING)
         margin = lower & (top - completions.scores >= rule.minimum_margin - ROUNDING)
     eligible = margin & _alike(completions.lengths, best, completions.prompt, rule.max_length_ratio)
     rejected = _first(completions, eligible, _criterion(completions, rule))

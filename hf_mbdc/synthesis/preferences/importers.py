@@ -39,7 +39,7 @@ def from_distilabel(rows: Dataset) -> Dataset:
         _ids(rows),
         found[prompt],
         texts,
-        [row or none for row, none in zip(found[ratings], nothing, strict=True)],
+        [none if row in (None, [], [None]) else row for row, none in zip(found[ratings], nothing, strict=True)],
         [row or none for row, none in zip(found[models], nothing, strict=True)] if models else nothing,
     )
 

@@ -31,6 +31,14 @@ def is_conversation(prompt: object) -> bool:
     return isinstance(prompt, list)
 
 
+def is_blank(prompt: Prompt | None) -> bool:
+    """Whether there is nothing to answer: no text, no message, or one of the user without a text."""
+    if not isinstance(prompt, list):
+        return not (prompt or "").strip()
+    asked = [message.get("content") for message in prompt if message.get("role") == "user"]
+    return not prompt or not all((text or "").strip() for text in asked)
+
+
 def prompt_as(prompt: Prompt, conversational: bool) -> Prompt:
     """Text as a conversation of one message; the other way there is none without a chat template."""
     if conversational and isinstance(prompt, str):
@@ -93,9 +101,16 @@ def _wrong_text(texts: dict[str, Any]) -> tuple[str, str] | None:
             return f"The prompt is {_kind(texts['prompt'])} and {name} is {_kind(text)}", "Make both the same."
         if (found := _wrong_messages(name, text) if is_conversation(text) else _wrong_string(name, text)) is not None:
             return found
-    if "chosen" in texts and texts["chosen"] == texts["rejected"]:
+    if "chosen" in texts and _stripped(texts["chosen"]) == _stripped(texts["rejected"]):
         return "chosen and rejected are equal", "Leave the row out: it teaches nothing."
     return None
+
+
+def _stripped(text: Prompt) -> object:
+    """A text without the white space around it, which teaches nothing either."""
+    if isinstance(text, str):
+        return text.strip()
+    return [{**message, "content": (message.get("content") or "").strip()} for message in text]
 
 
 def _wrong_string(name: str, text: object) -> tuple[str, str] | None:
@@ -111,7 +126,8 @@ def _wrong_messages(name: str, messages: Sequence[dict[str, Any]]) -> tuple[str,
     for role, message in zip(roles, messages, strict=True):
         if role not in ROLES:
             return f"A message of {name} has the role {role!r}", f"Roles are {', '.join(ROLES)}."
-        if role == "assistant" and name != "prompt" and not (message.get("content") or "").strip():
+        said = role == "user" if name == "prompt" else role == "assistant"  # an assistant's prompt may be tool calls
+        if said and not (message.get("content") or "").strip():
             return f"A message of {name} is empty", "Leave the row out."
     if name == "prompt" and roles[-1] == "assistant":
         return "The prompt ends with an answer", "Move the last message to the completion."

@@ -21,6 +21,7 @@ from hf_mbdc.synthesis.preferences.layouts import (
     Prompt,
     check_layout,
     completion_as,
+    is_blank,
     is_conversation,
     layout_features,
     prompt_as,
@@ -160,7 +161,7 @@ class _Given:
     @property
     def blank(self) -> np.ndarray:
         """(prompts,) whether there is nothing to answer."""
-        return np.array([not (p.strip() if isinstance(p, str) else p) for p in self.prompts], bool)
+        return np.array([is_blank(prompt) for prompt in self.prompts], bool)
 
     def prompt(self, number: int) -> Prompt:
         return prompt_as(self.prompts[number], self.conversational)

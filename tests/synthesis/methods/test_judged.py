@@ -118,6 +118,12 @@ def test_the_order_belongs_to_row_aspect_and_seed() -> None:
         ("Score: 6", None),
         ("Score: four", None),
         ("the score is high", None),
+        ("Score: 1 + 1 + 1 = 3", None),
+        ("Score: 3. At last: Score: 1+1", None),
+        ("Score: 8/10", None),
+        ("Score: 4/5", 4.0),
+        ("Score: 4 - a good answer.", 4.0),
+        ("Score: 4.", 4.0),
     ],
 )
 def test_points_that_cannot_be_read_are_none(judgement: str, points: float | None) -> None:
@@ -133,6 +139,8 @@ def test_points_that_cannot_be_read_are_none(judgement: str, points: float | Non
         ("Rating of text 1: 3\nRating of text 1: 4\nRating of text 2: 1", [None, 1.0]),
         ("Rating of text 3: 4", [None, None]),
         ("good and bad", [None, None]),
+        ("Rating of text 12: fine", [None, None]),
+        ("Rating of text 1: -1\nRating of text 2 - 4", [None, 4.0]),
         ("", [None, None]),
     ],
 )
@@ -171,6 +179,12 @@ def test_a_rephrased_question_prefers_the_models_answer_if_it_is_right(
         assert done["row"] == Rephrased(None, None, None, reason, "m@1")
     else:
         assert done["row"] == Rephrased("What is two plus two?", "A: 4", given, model="m@1")
+
+
+def test_an_empty_answer_is_not_compared_with() -> None:
+    model = Scripted(lambda ask: "anything")
+    done, _ = converse({"row": rephrase("2+2?", " \n")}, model)
+    assert (done["row"].reason, model.calls) == ("the given answer is empty", 0)
 
 
 def test_rows_that_end_at_different_turns_do_not_disturb_each_other() -> None:

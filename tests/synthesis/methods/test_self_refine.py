@@ -69,6 +69,11 @@ def test_with_scores_the_best_answer_is_kept_and_the_later_one_of_equals() -> No
     assert "Score: N" in text_of(model.asked[1][0])
 
 
+def test_an_answer_that_needs_no_score_is_kept_before_scored_ones() -> None:
+    found = refine(numbered(["Wrong order.\nScore: 3", "It is correct"]), scored=True)
+    assert (found.answer, found.stopped) == ("draft 1", True)
+
+
 @pytest.mark.parametrize(
     ("cut", "reason", "rounds"),
     [("Sort 3 1 2.", "the answer was cut off", 0), ("Say what is wrong", "the feedback was cut off", 1)],

@@ -17,6 +17,7 @@ def test_distilabel_with_all_ratings_tied_gives_no_pair() -> None:
             {"instruction": "q", "generations": ["a", "b"], "ratings": [4, 4], "generation_models": ["m", "n"]},
             {"instruction": "r", "generations": ["a", "b"], "ratings": [1, 5], "generation_models": ["m", "n"]},
             {"instruction": "s", "generations": ["a", "b"], "ratings": None, "generation_models": None},
+            {"instruction": "t", "generations": ["a", "b"], "ratings": [None], "generation_models": None},
         ]
     )
     scored = from_distilabel(rows)
@@ -32,6 +33,7 @@ def test_distilabel_with_all_ratings_tied_gives_no_pair() -> None:
     assert made.dropped.to_list() == [
         {"id": "0", "reason": "all completions have the same score"},
         {"id": "2", "reason": "fewer than two completions can be used"},
+        {"id": "3", "reason": "fewer than two completions can be used"},
     ]
 
 

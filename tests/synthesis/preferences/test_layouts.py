@@ -21,6 +21,9 @@ def say(text: str, role: str = "assistant") -> list[dict[str, str]]:
     ("layout", "row", "message"),
     [
         ("preference", {"prompt": "q", "chosen": "a", "rejected": "a"}, "chosen and rejected are equal"),
+        ("preference", {"prompt": "q", "chosen": "4", "rejected": "4 \n"}, "chosen and rejected are equal"),
+        ("preference", {"prompt": ASK, "chosen": say("4"), "rejected": say(" 4")}, "chosen and rejected are equal"),
+        ("sft", {"prompt": say(" ", "user"), "completion": say("a")}, "A message of prompt is empty"),
         ("preference", {"prompt": "q", "chosen": " ", "rejected": "a"}, "chosen is empty"),
         ("preference", {"prompt": "q", "chosen": "a"}, r"The columns \['rejected'\] are missing"),
         (

@@ -67,6 +67,11 @@ def test_the_best_and_the_worst_make_a_pair() -> None:
         (completions(a=1.0, b=0.8), "no completion is worse by the minimum margin"),
         ({"completions": ["a" * 10, "b"], "scores": [1.0, 0.0]}, "every worse completion is too different in length"),
         ({**completions(a=1.0, b=0.0), "prompt": " "}, "the prompt is empty"),
+        (
+            # The mean of x is .2 but for rounding.
+            {"completions": ["x", "x", "x", "y"], "scores": [0.1, 0.2, 0.3, 0.2]},
+            "all completions have the same score",
+        ),
     ],
 )
 def test_what_makes_no_pair_is_dropped_with_its_reason(row: dict[str, Any], reason: str) -> None:
@@ -74,6 +79,15 @@ def test_what_makes_no_pair_is_dropped_with_its_reason(row: dict[str, Any], reas
     assert made.rows.num_rows == 0
     assert made.dropped.to_list() == [{"id": "p0", "reason": reason}]
     assert made.record.reasons[reason] == 1
+
+
+@pytest.mark.parametrize("said", ["", " \n", None])
+def test_a_conversation_without_a_text_is_no_prompt(said: str | None) -> None:
+    talk = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": said}]
+    given = Dataset.from_list([{"id": "p0", "prompt": talk, **completions(a=1.0, b=0.0)}])
+    for layout in ("preference", "kto"):
+        made = build_pairs(given, PairOptions(layout=layout, good_from=0.5))
+        assert (len(made.rows), set(made.dropped["reason"][:])) == (0, {"the prompt is empty"})
 
 
 def test_completions_that_cannot_be_used_are_set_aside_with_their_reason() -> None:
@@ -212,7 +226,9 @@ def test_wrong_options_are_told(options: dict[str, Any], message: str) -> None:
 
 
 TEXTS = st.sampled_from(["", " ", "a", "a ", "b", "bb", "b" * 40, "é", "e\u0301"])
-SCORES = st.one_of(st.none(), st.sampled_from([0.0, 0.5, 1.0, float("nan"), float("inf"), -float("inf")]))
+SCORES = st.one_of(
+    st.none(), st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5, 1.0, float("nan"), float("inf"), -float("inf")])
+)
 ONE = st.tuples(TEXTS, SCORES, st.sampled_from(["stop", "length", None]))
 PROMPTS = st.lists(st.tuples(st.sampled_from(["", "q", "r"]), st.lists(ONE, max_size=6)), max_size=6)
 
