@@ -7,5 +7,6 @@ is neither). `score_completions` puts its scores beside the completions of a dat
 from hf_mbdc.verifiers.exact_answer import ExactAnswer
 from hf_mbdc.verifiers.rules import MetricAtLeast, Pattern
 from hf_mbdc.verifiers.scores import Verifier, score_completions
+from hf_mbdc.verifiers.unit_test import UnitTest
 
-__all__ = ["ExactAnswer", "MetricAtLeast", "Pattern", "Verifier", "score_completions"]
+__all__ = ["ExactAnswer", "MetricAtLeast", "Pattern", "UnitTest", "Verifier", "score_completions"]
