@@ -29,6 +29,10 @@ ENVIRONMENT = {
     "GOMP_SPINCOUNT": "0",
     "TOKENIZERS_PARALLELISM": "false",
 }
+# AVX-512 sums round otherwise than AVX2 sums, and a label that a target chooses, and with it the hash of a revision,
+# would then differ between machines: so the kernels are those that nearly every x86 processor has.
+KERNELS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+PROCESSORS = Path("/proc/cpuinfo")
 DRIVER = Path("/proc/driver/nvidia/gpus")  # a folder for each GPU
 
 
@@ -51,6 +55,15 @@ def gpus() -> list[str]:
         names = [name.strip() for name in named.split(",")]
         return [name for name in names if name and not name.startswith("-")]  # −1 means none
     return [str(number) for number, _ in enumerate(DRIVER.iterdir())] if DRIVER.is_dir() else []
+
+
+def kernels() -> dict[str, str]:
+    """The variables that choose the kernels of PyTorch on the CPU; none where they would not run."""
+    try:
+        told = PROCESSORS.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        return {}
+    return KERNELS if "avx2" in told.split() else {}
 
 
 def run_all(
@@ -102,7 +115,7 @@ def is_done(place: Path) -> bool:
 
 
 def _start(command: list[str], place: Path, device: str | None) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, **ENVIRONMENT, **child_environment(place / ERROR)}
+    environment = {**kernels(), **os.environ, **ENVIRONMENT, **child_environment(place / ERROR)}
     if device is not None:
         environment["CUDA_VISIBLE_DEVICES"] = device
     if (PACKAGE.parent / "pyproject.toml").is_file():  # a checkout, which need not be installed

@@ -88,3 +88,31 @@ def test_a_failed_command_stops_the_others(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="ended with exit status 1, and said last: no data"):
         running.run_all(commands, 2, 0, lambda fraction: None)
     assert not (places[1] / "metrics.json").exists()
+
+
+def test_kernels_are_those_of_every_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = tmp_path / "cpuinfo"
+    monkeypatch.setattr(running, "PROCESSORS", told)
+    assert running.kernels() == {}  # not Linux
+    told.write_text("flags\t\t: fpu avx avx2\n")
+    assert running.kernels() == {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    told.write_text("Features\t: fp asimd sve\n")
+    assert running.kernels() == {}
+
+
+@pytest.mark.skipif(not running.kernels(), reason="a processor with other kernels")
+def test_a_command_computes_with_these_kernels_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code = (
+        "import json, pathlib, sys, torch\n"
+        "found = torch.backends.cpu.get_cpu_capability()\n"
+        "(pathlib.Path(sys.argv[1]) / 'metrics.json').write_text(json.dumps(found))\n"
+    )
+    for told, capability in ((None, "AVX2"), ("default", "DEFAULT")):
+        place = tmp_path / capability
+        place.mkdir()
+        if told is not None:
+            monkeypatch.setenv("ATEN_CPU_CAPABILITY", told)
+        running.run_all({place: [sys.executable, "-c", code, str(place)]}, None, 0, lambda fraction: None)
+        assert json.loads((place / "metrics.json").read_text()) == capability
