@@ -207,11 +207,11 @@ class TextRecognition:
         """Character → how often it stands in a reference and was not read there."""
         from hf_mbdc.metrics.recognition import confusions
 
-        return confusions(self._cut(predictions), self._cut(references), None).errors()
+        return confusions(self.cut(predictions), self.cut(references), None).errors()
 
     def occurrences(self, texts: Sequence[str]) -> Counter[str]:
         """Character → how often it stands in texts."""
-        return Counter(itertools.chain.from_iterable(self._cut(texts)))
+        return Counter(itertools.chain.from_iterable(self.cut(texts)))
 
     def count_statuses(self, ds: DatasetDict) -> dict[str, int]:
         """How many rows of an annotated dataset are in each bucket."""
@@ -228,7 +228,7 @@ class TextRecognition:
 
         return {
             "word_accuracy": word_accuracy_scores(predictions, references, self.normalization),
-            "cer": cer_scores(self._cut(predictions), self._cut(references), None),
+            "cer": cer_scores(self.cut(predictions), self.cut(references), None),
         }
 
     def bucket_scores(
@@ -248,8 +248,8 @@ class TextRecognition:
         from hf_mbdc.metrics.recognition import char_f1
 
         found = char_f1(
-            self._cut([text for one in predictions for text in one]),
-            self._cut(references) * len(predictions),
+            self.cut([text for one in predictions for text in one]),
+            self.cut(references) * len(predictions),
             self._counted().by_character,
             few_below=self.few_below,
             many_above=self.many_above,
@@ -258,7 +258,7 @@ class TextRecognition:
         )
         return {bucket: (one.value, one.low, one.high) for bucket, one in found.items() if one.value == one.value}
 
-    def _cut(self, texts: Sequence[str]) -> list[list[str]]:
+    def cut(self, texts: Sequence[str]) -> list[list[str]]:
         """The characters of texts, as the approach counts them."""
         import pyarrow as pa
 

@@ -71,7 +71,8 @@ def confused_reach(
     """The rows with a character that is not rare and that is missed once or more in a training; None without one."""
     wanted = {one.character for one in misread if one.missed >= 1 and one.trained >= approach.few_below}
     rare = np.array([bool(there) for there in evaluation["tail_chars"][:]])
-    there = np.array([not wanted.isdisjoint(text) for text in evaluation[approach.reference][:]])
+    texts = approach.cut(evaluation[approach.reference][:])
+    there = np.array([not wanted.isdisjoint(characters) for characters in texts])
     return _reach(there & ~rare, score, clusters, confidence, kinds=len(wanted))
 
 
