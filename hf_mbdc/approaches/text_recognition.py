@@ -201,7 +201,7 @@ class TextRecognition:
         So parent and candidate have the same outputs and begin with the same weights.
         """
         characters = dict.fromkeys([*self.charset, *self._counted().characters])
-        return {"charset": "".join(characters), "normalization": self.normalization or "none", "unit": self.unit}
+        return {"charset": "\n".join(characters), "normalization": self.normalization or "none", "unit": self.unit}
 
     def misses(self, predictions: Sequence[str], references: Sequence[str]) -> Counter[str]:
         """Character → how often it stands in a reference and was not read there."""

@@ -130,10 +130,22 @@ def reading(folder: Path, path: str) -> Iterator[lmdb.Transaction]:
         raise DataError("LMDB files are read by the package lmdb, which is not installed", mend=mend) from None
     try:
         environment = lmdb.open(str(folder / path), readonly=True, lock=False, readahead=False, meminit=False)
+        with environment, environment.begin() as transaction:
+            _check_size(environment, folder / path, path)
+            yield transaction
     except lmdb.Error as error:
-        raise DataError(f"The LMDB cannot be opened: {error}", path=path) from None
-    with environment, environment.begin() as transaction:
-        yield transaction
+        said = str(error).replace(str(folder / path), path)
+        raise DataError(f"The LMDB cannot be read: {said}", path=path, mend="Copy or download it again.") from None
+
+
+def _check_size(environment: lmdb.Environment, place: Path, path: str) -> None:
+    """Refuses a file that ends early: it is mapped into memory, and a page behind its end would kill the process."""
+    file = place / "data.mdb" if place.is_dir() else place
+    pages = environment.info()["last_pgno"] + 1
+    needed, there = pages * environment.stat()["psize"], file.stat().st_size
+    if there < needed:
+        what = f"The LMDB ends early: it has {there:,} of {needed:,} bytes"
+        raise DataError(what, path=path, mend="Copy or download it again.")
 
 
 def count_samples(transaction: lmdb.Transaction, path: str) -> int:

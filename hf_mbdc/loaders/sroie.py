@@ -137,6 +137,13 @@ class SroieConfig(DocumentConfig):
         return files.content_hash(folder, [*folder.glob("box/*.csv"), *folder.glob("key/*.json"), *images])
 
 
+def find_images(folder: Path) -> dict[str, str]:
+    """The image of each receipt by the receipt's name; of several the one whose suffix comes last in the list."""
+    suffix_of = {path: path.suffix.lower() for path in sorted(folder.glob("img/*"))}
+    order = sorted((IMAGE_SUFFIXES.index(s), path) for path, s in suffix_of.items() if s in IMAGE_SUFFIXES)
+    return {path.stem: f"img/{path.name}" for _, path in order}
+
+
 class Sroie(DocumentBuilder):
     """The builder of `sroie`; see the head of this file."""
 
@@ -146,7 +153,7 @@ class Sroie(DocumentBuilder):
     def find(self) -> Iterator[Document | Finding]:
         """The receipts by name; one without boxes or without keys is a finding."""
         folder = self.config.folder
-        images = {p.stem: f"img/{p.name}" for s in IMAGE_SUFFIXES for p in sorted(folder.glob(f"img/*{s}"))}
+        images = find_images(folder)
         for stem in sorted({p.stem for p in [*folder.glob("box/*.csv"), *folder.glob("key/*.json")]}):
             try:
                 receipt, mends = read_receipt(folder, stem, images.get(stem), self.config.fallback_encoding)

@@ -23,8 +23,8 @@ from hf_mbdc.loaders.builder import Document, DocumentBuilder, Finding
 from hf_mbdc.loaders.splits import group_tie, normalise_vendor, text_tie
 from hf_mbdc.loaders.sroie import (
     ENCODING_MEND,
-    IMAGE_SUFFIXES,
     SroieConfig,
+    find_images,
     mend_boxes,
     parse_line,
     read_values,
@@ -69,7 +69,7 @@ class SroieWords(DocumentBuilder):
     def find(self) -> Iterator[Document | Finding]:
         """The receipts by name, with the lines of each that are set aside."""
         folder = self.config.folder
-        images = {p.stem: f"img/{p.name}" for s in IMAGE_SUFFIXES for p in sorted(folder.glob(f"img/*{s}"))}
+        images = find_images(folder)
         for path in sorted(folder.glob("box/*.csv")):
             try:
                 if path.stem not in images:

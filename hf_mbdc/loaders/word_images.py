@@ -202,6 +202,7 @@ def check_text(text: str, path: str) -> str:
 def read_labels(folder: Path, name: str, encoding: str | None = None) -> Iterator[Label | Finding]:
     """The labels of a file in its order; lines that cannot be used are findings."""
     columns: tuple[int, int] | None = None
+    most = 2 if PurePosixPath(name).suffix.lower() == ".csv" else None  # fields of a line
     suffix = PurePosixPath(name).suffix.lower()
     for number, line in read_lines(folder, name, encoding):
         try:
@@ -209,10 +210,10 @@ def read_labels(folder: Path, name: str, encoding: str | None = None) -> Iterato
                 raise line
             fields = cut_line(line, suffix, name, number)
             if columns is None and (header := find_columns(fields)) is not None:
-                columns = header
+                columns, most = header, most and len(fields)
                 continue
             columns = columns or (0, 1)
-            if len(fields) <= max(columns) or (columns == (0, 1) and len(fields) > 2 and suffix == ".csv"):
+            if len(fields) <= max(columns) or (most is not None and len(fields) > most):
                 what = f"A line has a name and a text, and this one {len(fields)} fields"
                 raise DataError(what, path=name, line=number, mend='Quote a text with commas: "1,000".')
             yield Label(fields[columns[0]].strip(), fields[columns[1]])

@@ -216,8 +216,12 @@ class _Render:
     def __call__(self, rows: pa.Table) -> pa.Table:
         import pyarrow as pa
 
+        texts = rows["text"].to_pylist()
+        if len(rows) > 1 and sum(len(text or "") for text in texts) * self.options.height**2 > _PIXELS:
+            half = len(rows) // 2  # of long lines
+            return pa.concat_tables([self(rows.slice(0, half)), self(rows.slice(half))])
         keys = row_keys(rows["id"].to_pylist(), self.options.seed)
-        drawn = _drawer(self.options, self.fonts).draw(rows["text"].to_pylist(), keys)
+        drawn = _drawer(self.options, self.fonts).draw(texts, keys)
         valid = drawn.files.is_valid()
         made: Mapping[str, pa.Array] = {
             "image": pa.StructArray.from_arrays(

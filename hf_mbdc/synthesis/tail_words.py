@@ -2,7 +2,8 @@
 
 Words are made by `hf_mbdc.synthesis.tail_characters` from the rows that no step has made (`mbdc_source` is null), or
 from all where a mixture left none of those. What stands in another split is left out, so that no evaluation word is
-learned by heart. Images are for the step `render`.
+learned by heart: first among the words that others are made of, then among those that are made. Where the second takes
+too many places from a character, the record and a warning say so. Images are for the step `render`.
 
 From the second iteration on, `per_miss` aims at what the target still confuses: a character that it missed n times in
 the split that searches must occur `at_least + per_miss * n` times, whatever its frequency in the corpus.
@@ -11,7 +12,8 @@ the split that searches must occur `at_least + per_miss * n` times, whatever its
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,12 +22,17 @@ import numpy as np
 from hf_mbdc.errors import DataError, RecipeError
 from hf_mbdc.synthesis.step import Step, StepContext, StepResult
 from hf_mbdc.synthesis.tail_characters import TailOptions, tail_characters
+from hf_mbdc.transforms.character_rows import split_characters
 from hf_mbdc.transforms.rows import add_provenance_columns, append_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from hf_mbdc.approaches.text_recognition import TextRecognition
+
+logger = logging.getLogger(__name__)
 HELD_OUT = "the word stands in another split"
+LACKING = "characters that occur less often than asked"
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,8 @@ class TailWordsOptions:
             **characters: `normalization` and `unit`.
         """
         targets: int | dict[str, int] = self.at_least
-        known = tuple(self.charset) or charset
+        form, unit = characters.get("normalization", "NFC"), characters.get("unit", "code_point")
+        known = split_characters(self.charset, form, unit) or charset  # type: ignore[arg-type]
         if misses and known:
             targets = {c: self.at_least + self.per_miss * misses.get(c, 0) for c in known}
         return TailOptions(
@@ -88,8 +96,14 @@ def run(rows: Dataset, options: TailWordsOptions, context: StepContext) -> StepR
     misses = _misses(options, context)
     charset = tuple(approach.charset or approach.frequencies.characters)
     how = options.for_words(misses, charset, normalization=approach.normalization, unit=approach.unit)
-    made = tail_characters(_corpus(rows), how)
-    kept, left_out = _apart(made.rows, context)
+    held_out = _held_out(context)
+    made = tail_characters(_corpus(rows, held_out, approach), how)
+    kept, left_out = _apart(made.rows, held_out, approach)
+    lacking = _lacking(kept, how, charset, approach) if left_out else 0
+    if lacking:
+        logger.warning(
+            "%d characters occur less often than asked: %d words stand in other splits", lacking, len(left_out)
+        )
     _check_new(kept, rows, options)
     kept, unsound = annotate_with_rejected(kept, approach)
     record = dataclasses.replace(
@@ -98,7 +112,12 @@ def run(rows: Dataset, options: TailWordsOptions, context: StepContext) -> StepR
         changed=0,
         added=len(kept),
         rejected=len(left_out) + len(unsound),
-        reasons={**made.record.reasons, **({HELD_OUT: len(left_out)} if len(left_out) else {}), **_told(misses)},
+        reasons={
+            **made.record.reasons,
+            **({HELD_OUT: len(left_out)} if left_out else {}),
+            **({LACKING: lacking} if lacking else {}),
+            **_told(misses),
+        },
     )
     return StepResult(append_rows(rows, kept), record, _rejected(left_out, unsound))
 
@@ -115,18 +134,38 @@ def _misses(options: TailWordsOptions, context: StepContext) -> Mapping[str, int
     return context.misses()
 
 
-def _corpus(rows: Dataset) -> Dataset:
-    """The ids and texts of the rows that no step has made, or of all where an earlier mixture left none of those."""
+def _corpus(rows: Dataset, held_out: set[tuple[str, ...]], approach: TextRecognition) -> Dataset:
+    """The ids and texts of the rows that no step has made, or of all where an earlier mixture left none of those.
+
+    Without those that stand in another split, too, unless all do.
+    """
     own = np.array([source is None for source in rows["mbdc_source"][:]], bool)
-    return rows.select_columns(["id", "text"]).select(np.flatnonzero(own if own.any() else ~own))
+    corpus = rows.select_columns(["id", "text"]).select(np.flatnonzero(own if own.any() else ~own))
+    stands = _stands(corpus, held_out, approach)
+    return corpus if stands.all() or not stands.any() else corpus.select(np.flatnonzero(~stands))
 
 
-def _apart(made: Dataset, context: StepContext) -> tuple[Dataset, list[str]]:
+def _held_out(context: StepContext) -> set[tuple[str, ...]]:
+    """The words of the other splits, in the form and the characters of the approach."""
+    texts = [text or "" for split in context.others.values() for text in split["text"][:]]
+    return set(map(tuple, context.approach.cut(texts)))
+
+
+def _stands(rows: Dataset, held_out: set[tuple[str, ...]], approach: TextRecognition) -> np.ndarray:
+    """(rows,) whether a word stands in another split."""
+    return np.array([tuple(word) in held_out for word in approach.cut(rows["text"][:])], bool)
+
+
+def _lacking(made: Dataset, how: TailOptions, charset: Sequence[str], approach: TextRecognition) -> int:
+    """How many characters occur less often than they must."""
+    wanted = how.at_least if isinstance(how.at_least, Mapping) else dict.fromkeys(how.charset or charset, how.at_least)
+    occurs = approach.occurrences(made["text"][:])
+    return sum(occurs[character] < least for character, least in wanted.items())
+
+
+def _apart(made: Dataset, held_out: set[tuple[str, ...]], approach: TextRecognition) -> tuple[Dataset, list[str]]:
     """The words that stand in no other split, and the ids of those that do."""
-    held_out: set[str] = set()
-    for split in context.others.values():
-        held_out.update(split["text"][:])
-    stands = np.array([text in held_out for text in made["text"][:]], bool)
+    stands = _stands(made, held_out, approach)
     if stands.all():
         raise DataError("Every made word stands in another split", mend="Make more words, or longer ones.")
     if not stands.any():

@@ -27,20 +27,25 @@ def run(rows: Dataset, options: RenderOptions, context: StepContext) -> StepResu
     """Draws what is missing; rows whose text cannot be shown rightly are left out, with the reason.
 
     Raises:
-        DataError: no row can be drawn, or the rows have images of another kind.
+        DataError: no row can be drawn, or the column `image` holds none.
     """
+    from datasets import Image
+
     from hf_mbdc.approaches import reason_kind
+    from hf_mbdc.training.running import cores
 
     missing = _missing(rows)
     if not len(missing):
         return StepResult(rows, _record(len(rows), 0, []))
     blank = rows.select(missing).remove_columns([name for name in columns(options) if name in rows.column_names])
-    num_proc = context.max_parallel if len(missing) >= SIDE_BY_SIDE else None
+    num_proc = (context.max_parallel or cores()) if len(missing) >= SIDE_BY_SIDE else None
     drawn, rejected = render_with_rejected(blank, options, num_proc=num_proc)
     if not len(drawn):
         first = rejected[0]
         what = f"No row can be drawn; the first one: {first['reason']}"
         raise DataError(what, split=context.split, id=first["id"], mend="Mend the texts, or give other fonts.")
+    if "image" in rows.column_names and isinstance(rows.features["image"], Image):
+        drawn = drawn.cast_column("image", rows.features["image"])  # real images, and those of another augmentation
     if len(missing) < len(rows):
         drawn = _in_place(rows.select(np.setdiff1d(np.arange(len(rows)), missing)), drawn, rows)
     reasons = [reason_kind(reason) for reason in rejected["reason"][:]]

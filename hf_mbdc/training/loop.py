@@ -109,7 +109,8 @@ def train(
     optimizer = torch.optim.AdamW(parameter_groups(learner.model, config.weight_decay), betas=BETAS, fused=True)
     first_weights = weights_hash(learner.model)
     model, optimizer = accelerator.prepare(learner.model, optimizer)
-    state = TrainingState(training_identity(first_weights, rows, config, processes), first_weights)
+    identity = training_identity(first_weights, rows, config, processes, charset_of(learner.model))
+    state = TrainingState(identity, first_weights)
     dynamics = DynamicsRecorder([row.id for row in used], accelerator.process_index)
     if resume:
         state = _resume(accelerator, output_dir, state, dynamics)
@@ -224,13 +225,21 @@ def _write_dynamics(dynamics: DynamicsRecorder, accelerator: Accelerator, output
         temporary.replace(output_dir / FILE)
 
 
-def training_identity(first_weights: str, rows: Sequence[Row], config: Settings, processes: int) -> str:
+def charset_of(model: torch.nn.Module) -> Sequence[str]:
+    """The characters that the outputs of a recogniser mean; none of another model."""
+    return getattr(model.config, "characters", None) or ()
+
+
+def training_identity(
+    first_weights: str, rows: Sequence[Row], config: Settings, processes: int, charset: Sequence[str] = ()
+) -> str:
     """A hash of all that decides what a training gives, except the code: first weights, inputs, labels, settings.
 
     Args:
         first_weights: `weights_hash` of the model that is about to be trained.
+        charset: what the numbers of labels mean, where they are of characters.
     """
-    start = [first_weights, asdict(config), processes, len(rows)]
+    start = [first_weights, asdict(config), processes, len(rows), *charset]
     digest = hashlib.sha256(json.dumps(start, sort_keys=True).encode())
     for row in rows:
         row.update(digest)

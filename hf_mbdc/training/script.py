@@ -116,12 +116,13 @@ def _train(
 ) -> tuple[Learner, dict[str, Any], TrainingState | None]:
     """The trained learner, and the metrics or, where it was trained just now, the state that gives them."""
     from hf_mbdc.training.dynamics import FILE
-    from hf_mbdc.training.loop import train, training_identity
+    from hf_mbdc.training.loop import charset_of, train, training_identity
     from hf_mbdc.transforms.weights import weights_hash
 
     output: Path = flags.output_dir
     metrics = read_metrics(output) if flags.resume else {}
-    identity = training_identity(weights_hash(learner.model), rows, settings, accelerator.num_processes)
+    first, charset = weights_hash(learner.model), charset_of(learner.model)
+    identity = training_identity(first, rows, settings, accelerator.num_processes, charset)
     if metrics.get("identity") == identity:
         return learner.saved(output), metrics, None
     if accelerator.is_main_process:  # a kill from here on must not leave them beside other weights

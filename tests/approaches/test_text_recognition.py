@@ -220,3 +220,13 @@ def test_bucket_scores_are_those_of_all_models_together() -> None:
     assert scores["many"][0] == pytest.approx(2 * 4 / (2 * 4 + 1))  # one 가 too many
     assert scores["few"][0] == pytest.approx(2 * 1 / (2 * 1 + 1))  # one 나 missed
     assert all(low <= value <= high for value, low, high in scores.values())
+
+
+def test_the_target_has_the_characters_that_were_counted() -> None:
+    # One behind the other, E and AA of Bengali would be another vowel, x and an accent another letter.
+    from hf_mbdc.targets.recognition.words import charset_of
+
+    rows = Dataset.from_dict({"id": ["a", "b"], "text": ["কেবে", "কবা"]})
+    fitted = fit(rows, TextRecognition())
+    told = fitted.target_settings()["charset"]
+    assert sorted(charset_of(told, None, "NFC", "code_point")) == sorted(set("কেবেকবা"))

@@ -96,7 +96,23 @@ def test_a_file_that_is_no_lmdb_is_set_aside(tmp_path):
     assert loaded.dataset["test"]["id"][:] == ["good/000000001"]
     (found,) = loaded.rejected.to_list()
     assert found["document_id"] == "bad"
-    assert found["reason"].startswith("The LMDB cannot be opened: ")
+    assert found["reason"].startswith("The LMDB cannot be read: bad: MDB_INVALID")
+    assert str(tmp_path) not in found["reason"]
+
+
+def test_a_file_that_ends_early_or_is_damaged_is_set_aside(tmp_path):
+    write_lmdb(tmp_path / "good", samples((A, "a")))
+    many = samples(*[(image_file(n), f"word {n}") for n in range(2000)])
+    write_lmdb(tmp_path / "cut", many)
+    whole = (tmp_path / "cut" / "data.mdb").read_bytes()
+    (tmp_path / "cut" / "data.mdb").write_bytes(whole[: len(whole) // 2])  # reading behind its end would be SIGBUS
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "data.mdb").write_bytes(whole[: 2 << 12] + b"\xff" * (len(whole) - (2 << 12)))
+    loaded = load_with_rejected("lmdb_words", tmp_path, **ONE_SPLIT)
+    assert loaded.dataset["test"]["id"][:] == ["good/000000001"]
+    reasons = {row["document_id"]: row["reason"] for row in loaded.rejected.to_list()}
+    assert reasons["cut"].startswith("The LMDB ends early: it has ")
+    assert reasons["torn"].startswith("The LMDB cannot be read: ")
 
 
 def test_no_lmdb_and_no_package(tmp_path, monkeypatch):

@@ -78,6 +78,12 @@ def test_boxes_that_are_mended(tmp_path):
     ]
 
 
+def test_the_suffix_of_an_image_may_be_written_large(tmp_path):
+    write(tmp_path, "000", f"{corners(3, 4, 13, 9)},TOTAL")
+    (tmp_path / "img" / "000.png").rename(tmp_path / "img" / "000.PNG")
+    assert load_dataset("sroie_words", tmp_path, split="test", **ONE_SPLIT)["id"][:] == ["000-001"]
+
+
 def test_receipts_without_image_or_lines_are_set_aside(tmp_path):
     line = f"{corners(3, 4, 13, 9)},TOTAL"
     write(tmp_path, "000", line)

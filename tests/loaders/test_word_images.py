@@ -42,6 +42,7 @@ def test_literal_row(tmp_path):
         ("labels.csv", 'a.png,"1,000 ""x"""\r\nb.png,b\r\n'),
         ("labels.csv", 'filename,words\na.png,"1,000 ""x"""\nb.png,b\n'),
         ("labels.csv", 'text,width,file_name\n"1,000 ""x""",8,a.png\nb,8,b.png\n'),
+        ("labels.csv", 'filename,words,language\na.png,"1,000 ""x""",en\nb.png,b,en\n'),
         ("labels.tsv", 'a.png\t1,000 "x"\n\nb.png\tb'),
         ("labels.tsv", 'Image\tText\na.png\t1,000 "x"\nb.png\tb'),
         ("labels.txt", 'a.png\t1,000 "x"\nb.png\tb'),
@@ -127,6 +128,9 @@ def test_commas_without_quotes_are_refused_and_not_guessed(tmp_path):
     write(tmp_path, 'a.png,1,000\nb.png,"b\n', name="labels.csv")
     with pytest.raises(DataError, match="None of the 4 documents can be used"):
         load_dataset("word_images", tmp_path, **ONE_SPLIT)
+    write(tmp_path, "filename,words,language\na.png,1,000,en\nb.png,b,en\n", name="labels.csv")
+    loaded = load_with_rejected("word_images", tmp_path, **ONE_SPLIT)
+    assert texts(loaded) == {"b.png": "b"}
 
 
 def test_an_edited_image_is_read_anew(tmp_path):

@@ -148,3 +148,13 @@ def test_a_font_file_that_changes_is_drawn_anew(tmp_path: Path) -> None:
         made.append(render(rows, RenderOptions(fonts=(str(path),)))[0])
     assert [row["font"] for row in made] == ["DejaVu Sans", "DejaVu Serif", "DejaVu Sans"]
     assert made[0]["image"] == made[2]["image"] != made[1]["image"]
+
+
+def test_long_lines_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hf_mbdc.synthesis import rendering
+
+    ds = Dataset.from_dict({"id": list("abcde"), "text": ["가" * 40, "나", "다" * 50, "라", "마" * 30]})
+    wanted = render(ds).to_list()
+    monkeypatch.setattr(rendering, "_PIXELS", 32**2 * 60)
+    made = render(ds.map(lambda row: row), batch_size=5).to_list()  # nothing that is kept
+    assert made == wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,32 @@ def test_what_stands_in_another_split_is_left_out_with_its_reason() -> None:
     everything = {"test": Dataset.from_dict({"text": list("가나다라뷁")})}
     with pytest.raises(DataError, match="Every made word stands in another split"):
         run(before, options, context(approach, others=everything))
+
+
+def test_an_evaluation_word_of_another_form_is_one_all_the_same() -> None:
+    before, approach = rows()
+    decomposed = Dataset.from_dict({"text": [unicodedata.normalize("NFD", text) for text in ("가나", "다라")]})
+    options = TailWordsOptions(words=30, mixture={"natural": 1.0}, at_least=0)
+    done = run(before, options, context(approach, others={"test": decomposed}))
+    made = done.rows.select(range(5, len(done.rows)))
+    assert set(made["text"]) == {"나가", "가다", "라나"}
+    assert (len(made), done.record.rejected) == (30, 0)  # nothing is made of them, so that nothing is thrown away
+
+
+def test_characters_that_lose_too_many_places_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    before, approach = rows(["가", "나", "다"])
+    options = TailWordsOptions(words=40, mixture={"random": 1.0}, at_least=4)
+    done = run(before, options, context(approach, others={"test": Dataset.from_dict({"text": ["뷁", "라"]})}))
+    assert done.record.reasons["characters that occur less often than asked"] == 2
+    assert "2 characters occur less often than asked" in caplog.text
+
+
+def test_the_charset_of_the_step_is_cut_as_the_approach_counts() -> None:
+    before, approach = rows()
+    charset = unicodedata.normalize("NFD", "가나뷁")
+    done = run(before, TailWordsOptions(words=12, charset=charset, at_least=2), context(approach))
+    counts = Counter("".join(done.rows.select(range(5, 17))["text"][:]))
+    assert min(counts[character] for character in "가나뷁") >= 2
 
 
 def test_what_the_target_missed_comes_more_often() -> None:

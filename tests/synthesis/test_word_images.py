@@ -63,5 +63,11 @@ def test_images_of_another_kind() -> None:
     grey = run(rows.select([0]), RenderOptions(), context()).rows
     from hf_mbdc.rendering.augmenting import Augmentation
 
-    with pytest.raises(DataError, match=r"column 'image'"):
-        run(append_rows(grey, rows.select([1])), RenderOptions(augmentation=Augmentation()), context())
+    colored = RenderOptions(augmentation=Augmentation())
+    both = run(append_rows(grey, rows.select([1])), colored, context()).rows
+    assert both.features["image"] == grey.features["image"]
+    assert [image.mode for image in both["image"]] == ["L", "L"]
+    real = grey.cast_column("image", Image())
+    both = run(append_rows(real, rows.select([1])), colored, context()).rows
+    assert [image.mode for image in both["image"]] == ["L", "P"]  # as the files are
+    assert both[0]["image"].tobytes() == grey[0]["image"].tobytes()

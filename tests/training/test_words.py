@@ -31,7 +31,7 @@ from hf_mbdc.targets.recognition.ctc_recogniser import CtcRecogniserConfig
 from hf_mbdc.training.clock import Clock
 from hf_mbdc.training.config import RecognitionConfig
 from hf_mbdc.training.data import read_images
-from hf_mbdc.training.loop import train
+from hf_mbdc.training.loop import charset_of, train, training_identity
 from hf_mbdc.training.words import WordLearner, make_recogniser, predict_images
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +54,31 @@ def small_target(characters: str = "가나다") -> CtcTarget:
     set_seed(0)
     sizes = {"hidden_size": 32, "stem_channels": (4, 8), "num_hidden_layers": 1}
     return new_ctc(CtcRecogniserConfig(characters=list(characters), **sizes))
+
+
+def test_other_characters_are_another_training() -> None:
+    rows: list[Any] = []
+    of = {charset: training_identity("weights", rows, RecognitionConfig(), 1, charset) for charset in ("ab", "ac", "")}
+    assert len(set(of.values())) == 3
+    model = small_target().model
+    assert list(charset_of(model)) == list("가나다")
+
+
+def test_corrected_labels_are_learned_although_their_numbers_are_the_same(data: Path, tmp_path: Path) -> None:
+    def trained(swap: str) -> list[str]:
+        rows = load_from_disk(str(data))["train"].map(lambda row: {"text": row["text"].replace("다", swap)})
+        DatasetDict({"train": rows}).save_to_disk(tmp_path / swap)
+        words = ["--dataset", str(tmp_path / swap), "--output-dir", str(tmp_path / "out"), "--max-steps", "1"]
+        subprocess.run(
+            [sys.executable, str(SCRIPT), *words],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        found: list[str] = json.loads((tmp_path / "out" / "config.json").read_text())["characters"]
+        return found
+
+    assert (trained("다"), trained("라")) == (["가", "나", "다"], ["가", "나", "라"])
 
 
 def test_words_are_learned_by_heart(data: Path, tmp_path: Path) -> None:
