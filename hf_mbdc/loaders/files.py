@@ -168,3 +168,17 @@ def check_encoding(encoding: str) -> None:
     except (LookupError, TypeError):
         mend = 'Name an encoding that Python knows, such as "cp1252".'
         raise RecipeError(f"fallback_encoding is {encoding!r}", key="fallback_encoding", mend=mend) from None
+
+
+def without_mark(content: bytes, path: str) -> bytes:
+    """The bytes of a text without a byte order mark; UTF-16, where the mark says so, as UTF-8.
+
+    Raises:
+        DataError: it is no UTF-16 although its mark says so.
+    """
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return content.decode("utf-16").encode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"Not UTF-16 at byte {error.start}", path=path, mend="Save the file as UTF-8.") from None
+    return content.removeprefix(b"\xef\xbb\xbf")

@@ -20,7 +20,6 @@ from hf_mbdc.loaders.builder import Finding
 from hf_mbdc.loaders.word_images import Label, WordImages, WordImagesConfig, read_lines
 
 ILLEGIBLE = "###"
-LINE = re.compile(r"\s*([^,]+?)\s*,\s*(.*?)\s*", re.DOTALL)
 
 
 @dataclass
@@ -65,10 +64,9 @@ def parse_line(line: str, path: str, number: int) -> Label:
     Raises:
         DataError: no comma behind a name, a quote that does not end, or a text that was illegible.
     """
-    match = LINE.fullmatch(line)
-    if match is None:
+    name, comma, text = (part.strip() for part in line.partition(","))
+    if not name or not comma:
         raise DataError('The line is not of the form name, "text"', path=path, line=number)
-    name, text = match.groups()
     if text.startswith('"'):
         if len(text) < 2 or not text.endswith('"'):
             raise DataError(f"The text {text!r} begins with a quote and does not end with one", path=path, line=number)

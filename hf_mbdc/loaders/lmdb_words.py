@@ -90,8 +90,11 @@ class LmdbWords(DocumentBuilder):
 
     def _documents(self, path: str, side: str | None) -> list[Document | Finding]:
         with reading(self.config.folder, path) as transaction:
-            samples = (Sample(path, number) for number in range(1, count_samples(transaction, path) + 1))
-            return [self._document(transaction, sample, side) for sample in samples]
+            count = count_samples(transaction, path)
+            found = [self._document(transaction, Sample(path, n), side) for n in range(1, count + 1)]
+            if read_value(transaction, f"image-{count + 1:09d}".encode()) is not None:
+                found.append(Finding(path, "rejected", f"num-samples is {count}; what is behind them is not read"))
+            return found
 
     def _document(self, transaction: lmdb.Transaction, sample: Sample, side: str | None) -> Document | Finding:
         document_id = f"{'' if sample.path == '.' else sample.path + '/'}{sample.number:09d}"

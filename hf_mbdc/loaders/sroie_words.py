@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hf_mbdc.errors import DataError
 from hf_mbdc.loaders import files
 from hf_mbdc.loaders.builder import Document, DocumentBuilder, Finding
@@ -125,10 +127,14 @@ def read_lines(folder: Path, name: str, encoding: str | None) -> Iterator[Line |
 
 def crop(page: Image, box: PixelBox) -> bytes:
     """The part of a page in a box as a PNG file; `DataError` where hardly anything is in it."""
+    from PIL.Image import fromarray
+
     x0, y0, x1, y1 = math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3])
     if x1 - x0 < LEAST or y1 - y0 < LEAST:
         raise DataError(f"The box is {x1 - x0} × {y1 - y0} pixels on the page of {page.width} × {page.height}")
     part = page.crop((x0, y0, x1, y1))
+    if part.mode.startswith("I;16"):  # a PNG file has one order of bytes
+        part = fromarray(np.asarray(part).astype(np.uint16))
     if part.mode not in KEPT:  # as RGB, what is transparent could be as black as the ink, and 16 bits would be cut off
         part = part.convert("RGBA" if part.has_transparency_data else "RGB")
     buffer = BytesIO()

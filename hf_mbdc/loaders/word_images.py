@@ -230,12 +230,7 @@ def read_lines(folder: Path, name: str, encoding: str | None) -> Iterator[tuple[
         DataError: it is no UTF-16 although its mark says so.
     """
     content = files.read_bytes(folder, files.inside(folder, name).relative_to(folder).as_posix())
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        try:
-            content = content.decode("utf-16").encode()
-        except UnicodeDecodeError as error:
-            raise DataError(f"Not UTF-16 at byte {error.start}", path=name, mend="Save the file as UTF-8.") from None
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    for number, line in enumerate(files.without_mark(content, name).split(b"\n"), start=1):
         line = line.rstrip(b"\r")
         if not line.strip():
             continue

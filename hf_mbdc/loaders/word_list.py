@@ -183,7 +183,7 @@ class WordList(DocumentBuilder):
 
 def read_words(path: Path) -> Iterator[CountedWord | Finding]:
     """The words of a file in their order, and the lines that are set aside."""
-    content = files.read_bytes(path.parent, path.name).removeprefix(b"\xef\xbb\xbf")
+    content = files.without_mark(files.read_bytes(path.parent, path.name), path.name)
     lines = [(number, line.strip(b" \t\r")) for number, line in enumerate(content.split(b"\n"), start=1)]
     lines = [(number, line) for number, line in lines if line]
     counted = bool(lines) and lines[0][1].split()[-1].isdigit() and len(lines[0][1].split()) == 2
@@ -210,7 +210,7 @@ def parse_line(line: bytes, counted: bool, path: str, number: int) -> CountedWor
         CountedWord(text='나무', count=1)
 
     Raises:
-        DataError: it is not UTF-8, has no count or one below 1, or a blank inside the word.
+        DataError: it is not UTF-8, has no count or one below 1, or a blank or control character inside the word.
     """
     try:
         text = line.decode()
@@ -222,6 +222,8 @@ def parse_line(line: bytes, counted: bool, path: str, number: int) -> CountedWor
     word = unicodedata.normalize("NFC", parts[0].strip())
     if not word or word.split() != [word]:
         raise DataError(f"The line {text!r} has no word, or several", path=path, line=number)
+    if any(unicodedata.category(character) == "Cc" for character in word):
+        raise DataError(f"The word {word!r} has a control character", path=path, line=number)
     if len(parts[1]) > 18 or int(parts[1]) < 1:
         raise DataError(f"The count of {word!r} is not from 1 to 10¹⁸", path=path, line=number)
     return CountedWord(word, int(parts[1]))

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 NAME = "rendering"
 REASON = "mbdc_reason"  # holds the reason of a rejected row on its way; never in a result
 MIN_HEIGHT, MAX_HEIGHT = 8, 1024
-_PIXELS = 1 << 28  # drawn at a time, for words of four characters: Arrow's columns of files end at 2 GiB
+_PIXELS = 1 << 29  # drawn at a time, a square for each character: Arrow's columns of files end at 2 GiB
 
 
 @dataclass(frozen=True)
@@ -181,13 +181,15 @@ def _render_split(
 ) -> tuple[Dataset, Dataset]:
     """One split with images, and its rejected rows."""
     import numpy as np
+    import pyarrow.compute as pc
     from datasets import Dataset, Features, Value
 
     plain = ds.with_format("arrow")
+    longest = max(1, pc.max(pc.utf8_length(plain.select_columns("text")[:]["text"])).as_py() or 1)
     done = plain.map(
         call,
         batched=True,
-        batch_size=min(batch_size, max(1, _PIXELS // (4 * call.options.height**2))),
+        batch_size=min(batch_size, max(1, _PIXELS // (longest * call.options.height**2))),
         num_proc=min(num_proc, len(ds)) if num_proc else None,
         features=type(ds.features)({**plain.features, **columns(call.options), REASON: Value("string")}),
         new_fingerprint=_fingerprint(ds, call),
@@ -216,12 +218,8 @@ class _Render:
     def __call__(self, rows: pa.Table) -> pa.Table:
         import pyarrow as pa
 
-        texts = rows["text"].to_pylist()
-        if len(rows) > 1 and sum(len(text or "") for text in texts) * self.options.height**2 > _PIXELS:
-            half = len(rows) // 2  # of long lines
-            return pa.concat_tables([self(rows.slice(0, half)), self(rows.slice(half))])
         keys = row_keys(rows["id"].to_pylist(), self.options.seed)
-        drawn = _drawer(self.options, self.fonts).draw(texts, keys)
+        drawn = _drawer(self.options, self.fonts).draw(rows["text"].to_pylist(), keys)
         valid = drawn.files.is_valid()
         made: Mapping[str, pa.Array] = {
             "image": pa.StructArray.from_arrays(

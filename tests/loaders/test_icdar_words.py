@@ -79,3 +79,8 @@ def test_two_files_of_labels_are_not_chosen_between(tmp_path):
         (tmp_path / name).write_text('w.png, "x"\n')
     with pytest.raises(DataError, match="The folder has no file of labels"):
         load_dataset("icdar_words", tmp_path)
+
+
+def test_a_line_of_many_blanks_is_refused_at_once():
+    with pytest.raises(DataError, match="not of the form"):  # a pattern took cubic time for it
+        parse_line(" " * 100_000 + "x" + " " * 100_000, "gt.txt", 1)

@@ -100,6 +100,13 @@ def test_a_file_that_is_no_lmdb_is_set_aside(tmp_path):
     assert str(tmp_path) not in found["reason"]
 
 
+def test_samples_that_are_not_counted_are_told(tmp_path):
+    write_lmdb(tmp_path, samples((A, "a"), (B, "b")) | {b"num-samples": b"1"})
+    loaded = load_with_rejected("lmdb_words", tmp_path, **ONE_SPLIT)
+    assert loaded.dataset["test"]["id"][:] == ["000000001"]
+    assert loaded.rejected["reason"][:] == ["num-samples is 1; what is behind them is not read"]
+
+
 def test_a_file_that_ends_early_or_is_damaged_is_set_aside(tmp_path):
     write_lmdb(tmp_path / "good", samples((A, "a")))
     many = samples(*[(image_file(n), f"word {n}") for n in range(2000)])

@@ -121,6 +121,12 @@ def test_crops_are_png_files_of_any_page(mode, kept):
     assert (image.format, image.mode, image.size) == ("PNG", kept, (10, 5))
 
 
+def test_16_bits_of_either_order_of_bytes_stay_as_they_are():
+    deep = Image.frombytes("I;16B", (40, 30), bytes([3, 200]) * 1200)
+    image = Image.open(BytesIO(crop(deep, (3, 4, 12, 9))))
+    assert (image.mode, image.getextrema()) == ("I;16", (968, 968))
+
+
 def test_what_is_transparent_stays_so_and_16_bits_stay_16():
     clear = Image.new("LA", (40, 30), (0, 0))  # black, and nothing of it to be seen
     palette = Image.new("P", (40, 30), 0)

@@ -161,3 +161,13 @@ def test_the_real_list(shared_data):
     train, test = (loaded.dataset[split].to_list() for split in ("train", "test"))
     assert all("가" <= character <= "힣" for row in train + test for character in row["text"])
     assert sum(row["count"] for row in train) / 500 > 10 * sum(row["count"] for row in test[10:]) / 500
+
+
+def test_utf_16_and_control_characters(tmp_path):
+    (tmp_path / "words.txt").write_bytes("abc 5\ndef 3\nghi 2\n".encode("utf-16"))
+    rows = load_dataset("word_list", tmp_path / "words.txt", split_fractions=(0, 0, 1))["test"]
+    assert set(rows["text"][:]) == {"abc", "def", "ghi"}
+    (tmp_path / "words.txt").write_bytes(b"abc 5\nd\x00f 3\n")
+    loaded = load_with_rejected("word_list", tmp_path / "words.txt", split_fractions=(0, 0, 1))
+    assert set(loaded.dataset["test"]["text"][:]) == {"abc"}
+    assert loaded.rejected["reason"][:] == ["The word 'd\\x00f' has a control character (path 'words.txt', line 2)."]
